@@ -1,0 +1,48 @@
+"""The one exception that users see, and how commands turn it into one line."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Sequence
+
+
+class XqgError(Exception):
+    """Something the user can mend: the message says what was found, expected and what to do."""
+
+
+def run_command(main: Callable[[Sequence[str] | None], None]) -> None:
+    """Run a command's ``main`` as a program: errors become one line and an exit status.
+
+    Parameters
+    ----------
+    main : callable
+        Takes the argument list, or None for ``sys.argv[1:]``.
+
+    Notes
+    -----
+    Exit status 2 for an `XqgError` and for what the machine refuses (disk full, no permission, no
+    such file), 130 when interrupted, 0 otherwise. A traceback means a defect of ours.
+    """
+    try:
+        main(None)
+    except XqgError as error:
+        _stop(str(error))
+    except BrokenPipeError:  # `... | head` closed our output: not the user's mistake
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _stop(
+                f"no space left on the device (writing {error.filename or 'the output'}): "
+                "free some and run the same command again; finished blocks are kept"
+            )
+        _stop(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _stop(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

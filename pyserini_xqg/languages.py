@@ -1,0 +1,71 @@
+"""Language codes: which are well-formed, and what the listed ones are called."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from pyserini_xqg.errors import XqgError
+
+#: English names by BCP 47 code: the languages of XOR-TyDi, TyDi, MKQA, CIRAL and NeuCLIR, and
+#: others that multilingual encoders are commonly tested on.
+NAMES = {
+    "am": "Amharic", "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan",
+    "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
+    "es": "Spanish", "et": "Estonian", "fa": "Persian", "fi": "Finnish", "fr": "French",
+    "gu": "Gujarati", "ha": "Hausa", "he": "Hebrew", "hi": "Hindi", "hr": "Croatian",
+    "hu": "Hungarian", "id": "Indonesian", "ig": "Igbo", "it": "Italian", "ja": "Japanese",
+    "km": "Khmer", "kn": "Kannada", "ko": "Korean", "lt": "Lithuanian", "lv": "Latvian",
+    "ml": "Malayalam", "mr": "Marathi", "ms": "Malay", "my": "Burmese", "ne": "Nepali",
+    "nl": "Dutch", "no": "Norwegian", "pa": "Punjabi", "pl": "Polish", "ps": "Pashto",
+    "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "rw": "Kinyarwanda", "sk": "Slovak",
+    "sl": "Slovenian", "so": "Somali", "sq": "Albanian", "sr": "Serbian", "sv": "Swedish",
+    "sw": "Swahili", "ta": "Tamil", "te": "Telugu", "th": "Thai", "tl": "Tagalog",
+    "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "uz": "Uzbek", "vi": "Vietnamese",
+    "yo": "Yoruba", "zh": "Chinese", "zu": "Zulu",
+}  # fmt: skip
+
+# RFC 5646, section 2.1, without the grandfathered tags. Letters, digits and hyphens only, so that
+# a code is safe in a file name.
+_WELL_FORMED = re.compile(
+    r"(?P<language>[a-z]{2,3}(-[a-z]{3}){0,3}|[a-z]{4,8})"
+    r"(-(?P<script>[a-z]{4}))?"
+    r"(-(?P<region>[a-z]{2}|[0-9]{3}))?"
+    r"(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    r"(-[0-9a-wy-z](-[a-z0-9]{2,8})+)*"
+    r"(-x(-[a-z0-9]{1,8})+)?",
+    re.IGNORECASE,
+)
+
+
+def check_language(code: str, where: str = "language") -> str:
+    """The code in its canonical case (``bn-Latn``, ``zh-TW``).
+
+    Parameters
+    ----------
+    code : str
+        What should be a BCP 47 language tag.
+    where : str
+        File and line, or the option, for the message.
+
+    Raises
+    ------
+    XqgError
+        If the code is not well-formed. A well-formed one that `NAMES` does not list only warns.
+    """
+    match = _WELL_FORMED.fullmatch(code)
+    if not match:
+        raise XqgError(
+            f"{where}: {code!r} is not a language code; expected a BCP 47 tag such as 'te' or "
+            "'bn-Latn'"
+        )
+    language = match["language"].lower()
+    if language not in NAMES:
+        warnings.warn(f"{where}: unlisted language code {code!r}; taken as it is", stacklevel=2)
+    canonical = language
+    if match["script"]:
+        canonical += "-" + match["script"].title()
+    if match["region"]:
+        canonical += "-" + match["region"].upper()
+    rest = code[len(canonical) :]
+    return canonical + rest.lower()

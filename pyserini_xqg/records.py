@@ -1,0 +1,247 @@
+"""The rows that pass between stages, and how each is read from a line of input."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.languages import check_language
+
+DOCID_FIELDS = ("docid", "id", "_id")
+
+
+class Passage(NamedTuple):
+    """One passage of the corpus; ``title`` is empty where there is none."""
+
+    docid: str
+    title: str
+    text: str
+
+
+class GeneratedQueries(NamedTuple):
+    """The generated queries of one passage, by language code."""
+
+    docid: str
+    queries: dict[str, list[str]]
+
+
+class Topic(NamedTuple):
+    """One test question; ``language`` is empty where the file does not say."""
+
+    qid: str
+    text: str
+    language: str
+
+
+class PassageFormat(NamedTuple):
+    """How a corpus row is read: Pyserini's ``input`` options.
+
+    Attributes
+    ----------
+    fields : sequence of str
+        ``text``, or ``title text``: what a ``contents`` field holds, in order, when it is split.
+    docid_field : str or None
+        The name of the docid field where it is none of `DOCID_FIELDS`.
+    delimiter : str
+        What separates the fields inside ``contents``.
+    """
+
+    fields: Sequence[str] = ("text",)
+    docid_field: str | None = None
+    delimiter: str = "\n"
+
+
+def parse_json(line: bytes, where: str) -> dict[str, Any]:
+    """One line of JSONL as a dict.
+
+    Raises
+    ------
+    XqgError
+        If the line is not UTF-8, not JSON, or not an object; `where` names file and line.
+    """
+    try:
+        row = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise XqgError(
+            f"{where}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
+        ) from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise XqgError(f"{where}: not JSON ({error}); expected one JSON object a line") from None
+    if not isinstance(row, dict):
+        raise XqgError(f"{where}: expected a JSON object, found a {type(row).__name__}")
+    if b"\\u" in line:  # half of a surrogate pair is legal JSON, but no text: nothing can write it
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise XqgError(
+                f"{where}: half of a surrogate pair (\\ud800-\\udfff); not text"
+            ) from None
+    return row
+
+
+def parse_passage(line: bytes, where: str, form: PassageFormat) -> Passage:
+    """A corpus row in JSON: docid, optional ``title``, and ``text`` or ``contents``.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, for a row that is broken or lacks a field.
+    """
+    row = parse_json(line, where)
+    docid = _docid(row, where, form.docid_field)
+    if "text" in row:
+        return Passage(docid, _text(row, "title", where), _text(row, "text", where))
+    if "contents" not in row:
+        raise XqgError(f"{where}: no field 'text' or 'contents'; found {', '.join(row)}")
+    contents = _text(row, "contents", where)
+    if "title" in form.fields and "title" not in row:
+        # As Pyserini does: one delimiter may close the last field.
+        if contents.count(form.delimiter) == len(form.fields):
+            contents = contents.removesuffix(form.delimiter)
+        parts = contents.split(form.delimiter)
+        if len(parts) != len(form.fields):
+            raise XqgError(
+                f"{where}: 'contents' holds {len(parts)} fields separated by {form.delimiter!r}, "
+                f"expected {len(form.fields)} ({' '.join(form.fields)}); see --fields, --delimiter"
+            )
+        named = {name: part.strip() for name, part in zip(form.fields, parts, strict=True)}
+        return Passage(docid, named["title"], named.get("text", ""))
+    return Passage(docid, _text(row, "title", where), contents.strip())
+
+
+def parse_tsv_passage(line: bytes, where: str) -> Passage:
+    """A row of the XOR-TyDi corpus: docid, text and title, tab-separated with CSV quoting."""
+    try:
+        cells = next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], delimiter="\t"), [])
+    except UnicodeDecodeError as error:
+        raise XqgError(
+            f"{where}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise XqgError(f"{where}: {error}; expected docid, text and title") from None
+    if len(cells) != 3:
+        raise XqgError(
+            f"{where}: {len(cells)} tab-separated columns; expected 3: docid, text and title"
+        )
+    return Passage(check_docid(cells[0], where), cells[2], cells[1])
+
+
+def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> GeneratedQueries:
+    """A row of generated queries: ``{"docid": ..., "generated_queries": {"ar": ["..."]}}``.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, for a broken row or a language code that is not well-formed.
+    """
+    row = parse_json(line, where)
+    docid = _docid(row, where, docid_field)
+    queries = row.get("generated_queries")
+    if not isinstance(queries, dict):
+        raise XqgError(
+            f"{where}: expected 'generated_queries' to be an object of lists by "
+            f"language, found {_found(queries)}"
+        )
+    by_language: dict[str, list[str]] = {}
+    for code, texts in queries.items():
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise XqgError(
+                f"{where}: expected generated_queries[{code!r}] to be a list of "
+                f"strings, found {_found(texts)}"
+            )
+        language = _canonical(code) or check_language(code, where)
+        by_language.setdefault(language, []).extend(texts)
+    return GeneratedQueries(docid, by_language)
+
+
+def parse_topic(line: bytes, where: str, language: str | None = None) -> Topic:
+    """A topic in JSON: ``qid`` or ``id``, ``title`` or ``question``, optional ``lang``."""
+    row = parse_json(line, where)
+    qid = row.get("qid", row.get("id"))
+    if isinstance(qid, int) and not isinstance(qid, bool):
+        qid = str(qid)
+    if not isinstance(qid, str):
+        raise XqgError(f"{where}: no topic id; expected 'qid' or 'id', found {', '.join(row)}")
+    name = "title" if "title" in row else "question"
+    text = row.get(name)
+    if not isinstance(text, str):
+        raise XqgError(
+            f"{where}: no question; expected 'title' or 'question', found {', '.join(row)}"
+        )
+    return _topic(qid, text, language or _text(row, "lang", where), where)
+
+
+def parse_tsv_topic(line: bytes, where: str, language: str | None = None) -> Topic:
+    """A topic in TSV: id, tab, question."""
+    try:
+        qid, tab, text = line.decode("utf-8-sig").rstrip("\r\n").partition("\t")
+    except UnicodeDecodeError:
+        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+    if not tab:
+        raise XqgError(f"{where}: no tab; expected a topic id, a tab and the question")
+    return _topic(qid, text, language or "", where)
+
+
+def check_docid(docid: str, where: str) -> str:
+    """The docid itself.
+
+    Raises
+    ------
+    XqgError
+        If it is empty or holds white space, which neither Pyserini's docid file nor a TREC run
+        could carry.
+    """
+    if not docid or docid.split() != [docid]:
+        raise XqgError(
+            f"{where}: docid {docid!r} is empty or holds white space; TREC runs cannot "
+            "carry it, rename it"
+        )
+    return docid
+
+
+def _topic(qid: str, text: str, language: str, where: str) -> Topic:
+    if not qid or qid.split() != [qid]:
+        raise XqgError(f"{where}: topic id {qid!r} is empty or holds white space; rename it")
+    language = language.strip()  # XOR-TyDi's train file has codes with a leading space
+    # Line breaks and tabs inside a question mean nothing and break every line-based format.
+    return Topic(qid, " ".join(text.split()), language and check_language(language, where))
+
+
+def _docid(row: dict[str, Any], where: str, field: str | None) -> str:
+    names = (field,) if field else DOCID_FIELDS
+    docid = next((row[name] for name in names if name in row), None)
+    if isinstance(docid, int) and not isinstance(docid, bool):
+        docid = str(docid)
+    if not isinstance(docid, str):
+        raise XqgError(
+            f"{where}: no docid; expected a string in {' or '.join(names)}, found "
+            f"{', '.join(row) or 'no field'}"
+        )
+    return check_docid(docid, where)
+
+
+def _text(row: dict[str, Any], field: str, where: str) -> str:
+    value = row.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise XqgError(f"{where}: expected {field!r} to be a string, found {_found(value)}")
+    return value
+
+
+def _found(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@lru_cache(maxsize=1024)
+def _canonical(code: str) -> str:
+    """The canonical code where it is well-formed (so that a warning comes once), else empty."""
+    try:
+        return check_language(code, "generated queries")
+    except XqgError:
+        return ""
