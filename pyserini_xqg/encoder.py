@@ -1,0 +1,222 @@
+"""The encoder: texts to vectors, through any transformer that AutoModel loads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.spec import EncoderSpec
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+
+class Encoder:
+    """Texts to vectors, batched by length.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+        What to load and how to use it.
+    device : str or None
+        ``cpu``, ``cuda:0``, ``mps``; by default the first accelerator there is.
+    batch_size : int
+        Texts that go through the model together.
+
+    Raises
+    ------
+    XqgError
+        If the model cannot be loaded, or the device cannot compute in the dtype.
+    """
+
+    def __init__(
+        self, spec: EncoderSpec, *, device: str | None = None, batch_size: int = 64
+    ) -> None:
+        import torch
+
+        if batch_size < 1:
+            raise XqgError(f"--batch-size {batch_size}: expected at least 1")
+        self.spec = spec
+        self.batch_size = batch_size
+        self.device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        if spec.dtype == "float16" and self.device == "cpu":
+            raise XqgError(
+                "float16 on the CPU is slow and inexact; take --dtype float32 or bfloat16"
+            )
+        self._passage_side = _Side(spec.model, spec, self.device)
+        self._query_side = (
+            self._passage_side
+            if spec.query_model is None
+            else _Side(spec.query_model, spec, self.device)
+        )
+
+    @property
+    def dimension(self) -> int:
+        """Components of a vector."""
+        return self._passage_side.dimension
+
+    def encode_passages(
+        self, texts: Sequence[str], titles: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of passages, shape ``(len(texts), dimension)``, float32."""
+        prefix, spec = self.spec.passage_prefix, self.spec
+        if titles is None:
+            return self._encode(
+                self._passage_side, [prefix + text for text in texts], None, spec.max_length
+            )
+        if spec.add_sep:
+            return self._encode(
+                self._passage_side, [prefix + title for title in titles], texts, spec.max_length
+            )
+        joined = [
+            prefix + (f"{title} {text}" if title else text)
+            for title, text in zip(titles, texts, strict=True)
+        ]
+        return self._encode(self._passage_side, joined, None, spec.max_length)
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of topics, shape ``(len(texts), dimension)``, float32."""
+        return self._encode(
+            self._query_side,
+            [self.spec.query_prefix + text for text in texts],
+            None,
+            self.spec.query_max_length,
+        )
+
+    def encode_generated_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of generated queries, on the side that the specification names."""
+        if self.spec.generated_queries_as == "query":
+            return self.encode_queries(texts)
+        return self._encode(
+            self._passage_side,
+            [self.spec.passage_prefix + text for text in texts],
+            None,
+            self.spec.query_max_length,
+        )
+
+    def use(self, spec: EncoderSpec) -> None:
+        """Take other pooling, norm, prefixes or lengths with the weights already loaded."""
+        self.spec = self._passage_side.spec = self._query_side.spec = spec
+
+    def token_ids(self, text: str) -> list[int]:
+        """The token ids of a topic, by which a changed tokenizer is told from changed weights."""
+        ids = self._query_side.tokenize(
+            [self.spec.query_prefix + text], None, self.spec.query_max_length
+        )["input_ids"][0]
+        return [int(token) for token in ids]
+
+    def _encode(
+        self, side: _Side, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    ) -> NDArray[np.float32]:
+        vectors = np.empty((len(texts), side.dimension), dtype=np.float32)
+        if not texts:
+            return vectors
+        tokens = side.tokenize(texts, pairs, max_length)
+        lengths = np.array([len(ids) for ids in tokens["input_ids"]])
+        # Longest first: padding stays small, and a batch that does not fit fails at once.
+        order = np.argsort(-lengths, kind="stable")
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            vectors[rows] = side.forward(
+                {name: [column[row] for row in rows] for name, column in tokens.items()}
+            )
+        return vectors
+
+
+class _Side:
+    """One transformer with its tokenizer."""
+
+    def __init__(self, model: str, spec: EncoderSpec, device: str) -> None:
+        import torch
+
+        self.spec = spec
+        self.device = device
+        self.tokenizer, self.model = _load(model, spec)
+        self.model.eval().to(device=device, dtype=getattr(torch, spec.dtype))
+        # Asked of the model itself: configurations call it by too many names.
+        self.dimension = self.forward(self.tokenize(["a"], None, 8)).shape[1]
+
+    def tokenize(
+        self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    ) -> dict[str, list[list[int]]]:
+        limit = min(max_length, self.tokenizer.model_max_length)
+        encoded = self.tokenizer(
+            list(texts),
+            None if pairs is None else list(pairs),
+            truncation=True,
+            max_length=limit,
+            padding=False,
+            return_token_type_ids=False,
+        )
+        return {name: encoded[name] for name in ("input_ids", "attention_mask")}
+
+    def forward(self, batch: dict[str, list[list[int]]]) -> NDArray[np.float32]:
+        import torch
+
+        if not batch["input_ids"][0]:  # a tokenizer without special tokens, and only empty texts
+            return np.zeros((len(batch["input_ids"]), self.dimension), dtype=np.float32)
+        inputs = self.tokenizer.pad(batch, return_tensors="pt").to(self.device)
+        with torch.inference_mode():
+            hidden = self.model(**inputs).last_hidden_state.float()
+            vectors = _POOL[self.spec.pooling](hidden, inputs["attention_mask"])
+            if self.spec.l2_norm:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+        result: NDArray[np.float32] = vectors.cpu().numpy()
+        return result
+
+
+def _cls(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    first = mask.argmax(dim=1)  # not 0 where the tokenizer pads on the left
+    return hidden[range(len(hidden)), first]
+
+
+def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def _last(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    positions = mask * mask.new_ones(mask.shape).cumsum(dim=1)
+    return hidden[range(len(hidden)), positions.argmax(dim=1)]
+
+
+_POOL = {"cls": _cls, "mean": _mean, "last": _last}
+
+
+def _load(model: str, spec: EncoderSpec) -> tuple[Any, Any]:
+    """The tokenizer and the model, from a folder or the hub."""
+    folder = Path(model)
+    if not folder.is_dir() and (
+        model.startswith((".", "~")) or os.path.isabs(model) or model.count("/") > 1
+    ):
+        raise XqgError(
+            f"no such model folder: {model}; give the folder of a Hugging Face model or "
+            "its name on the hub, with --encoder"
+        )
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    options = {"revision": spec.revision, "trust_remote_code": spec.trust_remote_code}
+    progress = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        # AutoTokenizer, never a model's own class: DPR's lowercases cased models (transformers 5).
+        return (
+            AutoTokenizer.from_pretrained(model, **options),
+            AutoModel.from_pretrained(model, **options),
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise XqgError(
+            f"cannot load the encoder {model!r}: {reason} (a hub name needs the network "
+            "or a filled cache; a folder works without)"
+        ) from None
+    finally:
+        if progress:
+            logging.enable_progress_bar()
