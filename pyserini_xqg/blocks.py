@@ -1,0 +1,123 @@
+"""Blocks: passages beside the sums of their generated queries' vectors, as encoding makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pyserini_xqg.encoder import Encoder
+    from pyserini_xqg.join import Join
+
+
+class Block(NamedTuple):
+    """Vectors of up to `BLOCK` passages, in corpus order.
+
+    Attributes
+    ----------
+    docids : list of str
+    passages : array, shape (n, d), float32
+    sums : dict of language to array, shape (n, d), float32
+    counts : dict of language to array, shape (n,), int32
+    queries : dict of language to array, shape (sum of counts, d), float32, or None
+        Every query's own vector, in passage order then query order, where they are kept.
+    """
+
+    docids: list[str]
+    passages: NDArray[np.float32]
+    sums: dict[str, NDArray[np.float32]]
+    counts: dict[str, NDArray[np.int32]]
+    queries: dict[str, NDArray[np.float32]] | None = None
+
+
+def encode_blocks(
+    join: Join,
+    encoder: Encoder,
+    fields: Sequence[str],
+    start: int,
+    stop: int,
+    *,
+    done: int = 0,
+    keep_queries: bool = False,
+) -> Iterator[Block]:
+    """Encode the passages of rows `start` to `stop`, block by block, leaving out `done` blocks.
+
+    Sorting by length, batching and the removal of identical queries stay inside a block, so that a
+    block's bytes do not depend on where a run began.
+
+    Raises
+    ------
+    XqgError
+        If a vector is not finite.
+    """
+    from tqdm import tqdm
+
+    from pyserini_xqg.flat import check_finite
+    from pyserini_xqg.join import BLOCK
+
+    first = start + done * BLOCK
+    with tqdm(
+        total=stop - start,
+        initial=min(first, stop) - start,
+        desc="encoding",
+        unit="passage",
+        disable=None,
+    ) as bar:
+        for row in range(first, stop, BLOCK):
+            passages = list(join.read_passages(row, min(row + BLOCK, stop)))
+            docids = [passage.docid for passage in passages]
+            titles = [passage.title for passage in passages] if "title" in fields else None
+            texts = [passage.text if "text" in fields else "" for passage in passages]
+            vectors = encoder.encode_passages(texts, titles)
+            check_finite(vectors, docids)
+            by_passage = join.queries_of(docids) if join.languages else [{} for _ in docids]
+            sums, counts, kept = encode_generated(by_passage, join.languages, encoder)
+            for language in join.languages:
+                check_finite(sums[language], docids)
+            yield Block(docids, vectors, sums, counts, kept if keep_queries else None)
+            bar.update(len(docids))
+
+
+def encode_generated(
+    by_passage: Sequence[Mapping[str, Sequence[str]]], languages: Sequence[str], encoder: Encoder
+) -> tuple[
+    dict[str, NDArray[np.float32]], dict[str, NDArray[np.int32]], dict[str, NDArray[np.float32]]
+]:
+    """Sum, count and single vectors of the passages' queries, by language.
+
+    Parameters
+    ----------
+    by_passage : sequence of mapping
+        For each passage its queries by language.
+    languages : sequence of str
+    encoder : Encoder
+
+    Returns
+    -------
+    sums : dict of language to array, shape (n, d), float32
+    counts : dict of language to array, shape (n,), int32
+    vectors : dict of language to array, shape (sum of counts, d), float32
+        In passage order, then query order.
+    """
+    rows: dict[str, int] = {}  # identical queries are encoded once
+    for queries in by_passage:
+        for language in languages:
+            for text in queries.get(language, ()):
+                rows.setdefault(text, len(rows))
+    unique = encoder.encode_generated_queries(list(rows))
+    sums, counts, vectors = {}, {}, {}
+    for language in languages:
+        texts = [queries.get(language, ()) for queries in by_passage]
+        count = np.array([len(of_passage) for of_passage in texts], dtype=np.int32)
+        vectors[language] = unique[[rows[text] for of_passage in texts for text in of_passage]]
+        total = np.zeros((len(by_passage), encoder.dimension), dtype=np.float32)
+        filled = np.flatnonzero(count)
+        if len(filled):
+            starts = (np.cumsum(count) - count)[filled]
+            total[filled] = np.add.reduceat(vectors[language], starts, axis=0)
+        sums[language], counts[language] = total, count
+    return sums, counts, vectors

@@ -1,0 +1,49 @@
+"""NumPy files, written and read a few rows at a time."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyserini_xqg.errors import XqgError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """A NumPy file header whose length does not depend on the number of rows."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        buffer,
+        {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape},
+    )
+    return buffer.getvalue()
+
+
+class Column:
+    """A NumPy file read a few rows at a time: a memory map would count the whole file as ours."""
+
+    def __init__(self, path: Path, width: int) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - closed by `close`
+        np.lib.format.read_magic(self._file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(self._file)
+        if len(shape) == 2 and shape[1] != width:
+            raise XqgError(f"{path}: {shape[1]} components, the manifest says {width}")
+        self._path, self._width, self._dtype = path, width, dtype
+
+    def skip(self, rows: int) -> None:
+        self._file.seek(rows * self._width * self._dtype.itemsize, io.SEEK_CUR)
+
+    def read(self, rows: int) -> NDArray[Any]:
+        size = rows * self._width * self._dtype.itemsize
+        content = self._file.read(size)
+        if len(content) < size:
+            raise XqgError(f"{self._path}: shorter than the manifest says; encode it again")
+        return np.frombuffer(content, dtype=self._dtype).reshape(rows, self._width)
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,249 @@
+"""Encode passages and their generated queries into an embedding store, or straight to an index.
+
+``python -m pyserini_xqg.encode input ... output ... encoder ... [xqg ...]``: the groups and flags
+of ``pyserini.encode``, and a fourth group for the generated queries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.groups import parse_groups
+from pyserini_xqg.manifest import MANIFEST as INDEX_MANIFEST
+from pyserini_xqg.manifest import index_manifest, versions
+from pyserini_xqg.settings import Fusion, fusion_from
+
+if TYPE_CHECKING:
+    from pyserini_xqg.encoder import Encoder
+    from pyserini_xqg.records import PassageFormat
+
+
+def encode_corpus(
+    corpus: str | Path,
+    output: str | Path,
+    encoder: Encoder,
+    *,
+    queries: Sequence[str | Path] = (),
+    languages: Sequence[str] | None = None,
+    fields: Sequence[str] = ("text",),
+    form: PassageFormat | None = None,
+    ignore_unknown: bool = False,
+    shard_id: int = 0,
+    shard_num: int = 1,
+    dtype: str = "float32",
+    keep_queries: bool = False,
+    to_faiss: Fusion | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Encode a corpus, with its generated queries, into an embedding store or a FAISS index.
+
+    A run that was killed goes on at the block where it stopped when it is called again.
+
+    Parameters
+    ----------
+    corpus : path-like
+        Passages: a JSONL or TSV file, ``.gz`` or not, or a folder of them.
+    output : path-like
+        The folder to make.
+    encoder : Encoder
+    queries : sequence of path-like
+        Generated queries; none encodes passages only.
+    languages : sequence of str or None
+        Languages of queries to keep; all by default.
+    fields : sequence of str
+        What is encoded of a passage: ``text``, or ``title`` and ``text``.
+    form : PassageFormat or None
+        How corpus rows are read.
+    ignore_unknown : bool
+        Count queries for passages that the corpus lacks instead of refusing them.
+    shard_id, shard_num : int
+        The part to encode, counted from 0.
+    dtype : {"float32", "float16"}
+        Of the store.
+    keep_queries : bool
+        Store every query's vector beside the sums.
+    to_faiss : Fusion or None
+        Write a flat FAISS index fused with these settings instead of a store.
+    overwrite : bool
+        Replace an existing folder.
+
+    Raises
+    ------
+    XqgError
+        For bad input, settings that do not fit, or vectors that are not finite.
+    """
+    from pyserini_xqg.blocks import encode_blocks
+    from pyserini_xqg.flat import FlatIndexWriter
+    from pyserini_xqg.join import Join, shard_range
+    from pyserini_xqg.output import OutputFolder
+    from pyserini_xqg.probes import make_probes
+    from pyserini_xqg.store import MANIFEST, StoreWriter
+
+    manifest_name = MANIFEST if to_faiss is None else INDEX_MANIFEST
+    with OutputFolder(output, manifest_name, overwrite=overwrite) as folder:
+        join = Join(
+            corpus,
+            queries,
+            folder.work,
+            form=form,
+            languages=languages,
+            ignore_unknown=ignore_unknown,
+        )
+        start, stop = shard_range(join.passages, shard_id, shard_num)
+        if start == stop:
+            raise XqgError(
+                f"shard {shard_id} of {shard_num} is empty: the corpus has only "
+                f"{join.passages} passages"
+            )
+        facts: dict[str, Any] = {
+            "encoder": encoder.spec.to_dict(),
+            "inputs": join.digests,
+            "fields": list(fields),
+            "shard": [shard_id, shard_num],
+            "batch_size": encoder.batch_size,
+        }
+        plan = {
+            **facts,
+            "languages": join.languages,
+            "dtype": dtype,
+            "versions": versions(),
+            "keep_queries": keep_queries,
+        }
+        samples = {
+            language: text
+            for language, text in join.samples.items()
+            if language in join.languages or language == "und"
+        }
+        facts["probes"] = make_probes(encoder, samples)
+        if to_faiss is None:
+            writer = StoreWriter(
+                folder,
+                plan,
+                rows=stop - start,
+                dimension=encoder.dimension,
+                languages=join.languages,
+                dtype=dtype,
+                keep_queries=keep_queries,
+            )
+            for block in encode_blocks(
+                join, encoder, fields, start, stop, done=folder.blocks, keep_queries=keep_queries
+            ):
+                writer.append(block)
+            writer.finish(
+                {
+                    **facts,
+                    "versions": versions(),
+                    "empty_texts": join.empty_texts,
+                    "empty_queries": join.empty_queries,
+                    "unknown_docids": join.unknown,
+                }
+            )
+        else:
+            to_faiss.check(join.languages)
+            flat = FlatIndexWriter(folder, {**plan, "fusion": asdict(to_faiss)}, encoder.dimension)
+            for block in encode_blocks(join, encoder, fields, start, stop, done=folder.blocks):
+                flat.append(block.docids, to_faiss.apply(block))
+            counts = {language: join.counts[language] for language in join.languages}
+            flat.finish(
+                index_manifest(
+                    kind="faiss",
+                    type="flat",
+                    fusion=to_faiss,
+                    queries=counts,
+                    passages=stop - start,
+                    dimension=encoder.dimension,
+                    **facts,
+                )
+            )
+        join.close()
+    for count, what in (
+        (join.empty_texts, "passages have no text and were encoded as they are"),
+        (join.empty_queries, "queries were blank and left out"),
+        (join.unknown, "rows of queries are for docids that the corpus lacks"),
+    ):
+        if count:
+            print(f"note: {count} {what}", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    source, output, model, xqg = parse_groups(sys.argv[1:] if argv is None else list(argv))
+    fusion = fusion_from(xqg) if xqg else Fusion()
+    if not output.to_faiss and fusion != Fusion():
+        raise XqgError(
+            "xqg --method, --alpha and --weights go with output --to-faiss; a store keeps "
+            "every choice open: give them to python -m pyserini_xqg.index"
+        )
+    if output.to_faiss and (output.dtype != "float32" or (xqg and xqg.keep_queries)):
+        raise XqgError(
+            "output --to-faiss writes the fused float32 vectors only; leave --dtype and "
+            "--keep-queries out, or leave --to-faiss out to make a store"
+        )
+
+    from pyserini_xqg.encoder import Encoder
+    from pyserini_xqg.files import input_files
+    from pyserini_xqg.records import PassageFormat
+    from pyserini_xqg.spec import EncoderSpec
+
+    spec = EncoderSpec.resolve(
+        model.encoder,
+        model.preset,
+        revision=model.revision,
+        pooling=model.pooling,
+        l2_norm=model.l2_norm,
+        dtype="float16" if model.fp16 else model.dtype,
+        query_prefix=model.query_prefix,
+        passage_prefix=_passage_prefix(model),
+        query_max_length=model.query_max_length,
+        max_length=model.max_length,
+        query_model=model.query_encoder,
+        add_sep=model.add_sep,
+        trust_remote_code=model.trust_remote_code,
+        generated_queries_as=xqg.generated_queries_as if xqg else None,
+    )
+    for path in (source.corpus, *(xqg.queries if xqg else ())):
+        input_files(path)  # a missing file is found before a model is loaded
+    encoder = Encoder(spec, device=model.device, batch_size=model.batch_size)
+    if model.dimension not in (None, encoder.dimension):
+        raise XqgError(
+            f"--dimension {model.dimension}: {spec.model} has {encoder.dimension}; leave "
+            "the option out"
+        )
+    encode_corpus(
+        source.corpus,
+        output.embeddings,
+        encoder,
+        queries=xqg.queries if xqg else (),
+        languages=xqg.languages if xqg else None,
+        fields=model.fields,
+        ignore_unknown=bool(xqg and xqg.ignore_unknown),
+        form=PassageFormat(
+            source.fields,
+            source.docid_field,
+            source.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
+        ),
+        shard_id=source.shard_id,
+        shard_num=source.shard_num,
+        dtype=output.dtype,
+        keep_queries=bool(xqg and xqg.keep_queries),
+        to_faiss=fusion if output.to_faiss else None,
+        overwrite=output.overwrite,
+    )
+
+
+def _passage_prefix(model: argparse.Namespace) -> str | None:
+    if model.prefix is not None and model.passage_prefix is not None:
+        raise XqgError("--prefix is Pyserini's name for --passage-prefix; give one of them")
+    if model.prefix is not None:  # Pyserini puts a space behind its prefix
+        return str(model.prefix) + " "
+    return None if model.passage_prefix is None else str(model.passage_prefix)
+
+
+if __name__ == "__main__":
+    run_command(main)

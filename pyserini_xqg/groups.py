@@ -1,0 +1,145 @@
+"""The command line of ``pyserini.encode``: options in groups, each begun by its name."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.presets import PRESETS
+from pyserini_xqg.settings import add_fusion_options
+from pyserini_xqg.spec import DTYPES, POOLINGS, SIDES
+
+_PROGRAM = "python -m pyserini_xqg.encode"
+_FIELDS = ("title", "text")
+
+
+class Groups(NamedTuple):
+    """The options of each group; ``xqg`` is None where it is not given."""
+
+    input: argparse.Namespace
+    output: argparse.Namespace
+    encoder: argparse.Namespace
+    xqg: argparse.Namespace | None
+
+
+def parse_groups(argv: Sequence[str]) -> Groups:
+    """The options of each group.
+
+    A group's name right after an option that takes a value is that value, so that
+    ``--corpus input`` means a folder called input.
+
+    Raises
+    ------
+    XqgError
+        If a group is missing, comes twice, or something stands before the first.
+    """
+    parsers = _parsers()
+    if not argv or argv[0] in ("-h", "--help"):
+        print(f"usage: {_PROGRAM} input ... output ... encoder ... [xqg ...]\n")
+        print(f"{__doc__}\n")
+        for parser in parsers.values():
+            print(parser.format_help())
+        raise SystemExit(0)
+    parts: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    group = before = ""
+    for word in argv:
+        if word in parsers and not _takes_value(parsers.get(group), before):
+            if word in parts:
+                raise XqgError(f"the group {word!r} is given twice")
+            group, current = word, parts.setdefault(word, [])
+        elif current is None:
+            raise XqgError(
+                f"{word!r} stands before the first group; begin with input, output, encoder or xqg"
+            )
+        else:
+            current.append(word)
+        before = word
+    if missing := [name for name in ("input", "output", "encoder") if name not in parts]:
+        raise XqgError(f"missing group(s): {', '.join(missing)}; see {_PROGRAM} --help")
+    given = {name: parsers[name].parse_args(words) for name, words in parts.items()}
+    return Groups(given["input"], given["output"], given["encoder"], given.get("xqg"))
+
+
+def _takes_value(parser: argparse.ArgumentParser | None, word: str) -> bool:
+    if parser is None or not word.startswith("--") or "=" in word:
+        return False
+    actions = [
+        action
+        for action in parser._actions
+        if any(option.startswith(word) for option in action.option_strings)
+    ]
+    return any(action.nargs != 0 for action in actions)
+
+
+def _parsers() -> dict[str, argparse.ArgumentParser]:
+    parsers = {
+        name: argparse.ArgumentParser(prog=f"{_PROGRAM} {name}")
+        for name in ("input", "output", "encoder", "xqg")
+    }
+    add = parsers["input"].add_argument
+    add("--corpus", required=True, help="passages: JSONL or TSV, .gz or not, a file or a folder")
+    add(
+        "--fields",
+        nargs="+",
+        default=["text"],
+        choices=_FIELDS,
+        help="what 'contents' holds, in order",
+    )
+    add("--docid-field", help="the docid's field where it is none of docid, id, _id")
+    add("--delimiter", default="\n", help="between the fields inside 'contents'")
+    add("--shard-id", type=int, default=0, help="counted from 0")
+    add("--shard-num", type=int, default=1)
+
+    add = parsers["output"].add_argument
+    add(
+        "--embeddings",
+        required=True,
+        metavar="DIR",
+        help="the store to make, or with --to-faiss the index",
+    )
+    add("--to-faiss", action="store_true", help="write a flat FAISS index straight away")
+    add("--dtype", default="float32", choices=("float32", "float16"), help="of the store")
+    add("--overwrite", action="store_true")
+
+    add = parsers["encoder"].add_argument
+    add("--encoder", help="hub name or folder")
+    add("--preset", choices=PRESETS, metavar="NAME", help=f"one of {', '.join(PRESETS)}")
+    add(
+        "--encoder-class",
+        choices=("auto", "xqg"),
+        help="accepted for Pyserini's sake: every "
+        "encoder is loaded by AutoModel and pooled as --pooling says",
+    )
+    add("--revision")
+    add("--query-encoder", help="the query side's model where the two are not tied")
+    add("--fields", nargs="+", default=["text"], choices=_FIELDS, help="what is encoded")
+    add("--pooling", choices=POOLINGS)
+    add("--l2-norm", action="store_true", default=None)
+    add("--max-length", type=int, help="tokens of a passage (256)")
+    add("--query-max-length", type=int, help="tokens of a query (32)")
+    add("--passage-prefix", help="put before title and text as it is")
+    add("--query-prefix", help="put before queries as it is")
+    add("--prefix", help="Pyserini's spelling of --passage-prefix, followed by a space")
+    add("--dtype", choices=DTYPES, help="what the transformer computes in")
+    add("--fp16", action="store_true", help="Pyserini's spelling of --dtype float16")
+    add("--add-sep", action="store_true", default=None, help="encode title and text as a pair")
+    add("--batch-size", type=int, default=64)
+    add("--device", help="cpu, cuda:0 ...; by default the first accelerator there is")
+    add("--dimension", type=int, help="only checked: the model knows its own")
+    add("--trust-remote-code", action="store_true", default=None, help="run the hub's own code")
+
+    add = parsers["xqg"].add_argument
+    add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
+    add("--languages", nargs="+", help="keep these only")
+    add(
+        "--ignore-unknown",
+        action="store_true",
+        help="count queries for docids that the corpus lacks instead of refusing them",
+    )
+    add("--keep-queries", action="store_true", help="store every query's vector beside the sums")
+    add("--generated-queries-as", choices=SIDES, help="the encoder's side that reads them (query)")
+    add_fusion_options(parsers["xqg"])
+    return parsers

@@ -1,0 +1,294 @@
+"""The embedding store: E(p), and for each language the sum and the count of its queries' vectors.
+
+From these every alpha, set of languages and weighting follows without encoding again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from pyserini_xqg.blocks import Block
+from pyserini_xqg.columns import Column, npy_header
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.files import digest, read_json
+from pyserini_xqg.join import BLOCK
+from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.spec import EncoderSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+#: What ``--dtype`` of a store may be: vectors are summed in float32 and cast once.
+STORE_DTYPES = ("float32", "float16")
+
+
+class StoreWriter:
+    """Writes blocks into an `OutputFolder` as a store.
+
+    Parameters
+    ----------
+    folder : OutputFolder
+        Entered, not yet started.
+    plan : mapping
+        What decides the bytes; a resumed run must bring the same.
+    rows, dimension : int
+        Passages of this shard, and components of a vector.
+    languages : sequence of str
+    dtype : {"float32", "float16"}
+    keep_queries : bool
+        Store every query's vector too.
+
+    Raises
+    ------
+    XqgError
+        If a value does not fit into float16.
+    """
+
+    def __init__(
+        self,
+        folder: OutputFolder,
+        plan: Mapping[str, Any],
+        *,
+        rows: int,
+        dimension: int,
+        languages: Sequence[str],
+        dtype: str = "float32",
+        keep_queries: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._dtype = np.dtype(dtype)
+        self._keep = keep_queries
+        self._shape = (rows, dimension)
+        self._languages = list(languages)
+        self._headers = {"docid": b"", "passages.npy": npy_header((rows, dimension), self._dtype)}
+        for language in languages:
+            self._headers[f"queries.{language}.sum.npy"] = npy_header(
+                (rows, dimension), self._dtype
+            )
+            self._headers[f"queries.{language}.count.npy"] = npy_header((rows,), np.dtype(np.int32))
+            if keep_queries:
+                self._headers[f"queries.{language}.npy"] = npy_header((0, dimension), self._dtype)
+        folder.start({**plan, "format": FORMAT}, self._headers)
+
+    def append(self, block: Block) -> None:
+        """Commit one block."""
+        parts = {
+            "docid": "".join(docid + "\n" for docid in block.docids).encode(),
+            "passages.npy": self._cast(block.passages),
+        }
+        for language in self._languages:
+            parts[f"queries.{language}.sum.npy"] = self._cast(block.sums[language])
+            parts[f"queries.{language}.count.npy"] = block.counts[language].astype("<i4").tobytes()
+            if self._keep and block.queries is not None:
+                parts[f"queries.{language}.npy"] = self._cast(block.queries[language])
+        self._folder.append(len(block.docids), parts)
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Complete the headers, count the queries, and write the manifest."""
+        headers, totals = dict(self._headers), {}
+        for language in self._languages:
+            counts = self._folder.partial / f"queries.{language}.count.npy"
+            totals[language] = int(np.load(counts, mmap_mode="r").sum(dtype=np.int64))
+            if self._keep:
+                headers[f"queries.{language}.npy"] = npy_header(
+                    (totals[language], self._shape[1]), self._dtype
+                )
+        self._folder.finish(
+            {
+                "format": FORMAT,
+                **manifest,
+                "passages": self._shape[0],
+                "dimension": self._shape[1],
+                "dtype": str(self._dtype),
+                "queries": totals,
+                "kept_queries": self._keep,
+                "blocks": self._folder.blocks,
+                "digest": digest((self._folder.partial / "blocks.jsonl").read_bytes()),
+            },
+            headers,
+        )
+
+    def _cast(self, vectors: NDArray[np.float32]) -> bytes:
+        with np.errstate(over="ignore"):
+            stored = vectors.astype(self._dtype)
+        if not np.isfinite(stored).all():
+            raise XqgError(f"a vector does not fit into {self._dtype}; use output --dtype float32")
+        return stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+class Store:
+    """One store, or several shards of one, read in the order given.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Finished store folders.
+
+    Attributes
+    ----------
+    passages, dimension : int
+    languages : list of str
+    queries : dict of str to int
+        Number of queries by language.
+    encoder : EncoderSpec
+    manifest : dict
+        That of the first shard.
+    digest : str
+        Of all shards' content.
+
+    Raises
+    ------
+    XqgError
+        For a folder that is no store, or shards that do not belong together.
+    """
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        if not paths:
+            raise XqgError("no embedding store given; see --embeddings")
+        self.paths = [Path(path) for path in paths]
+        self._manifests = [_read_manifest(path) for path in self.paths]
+        self.manifest = self._manifests[0]
+        self._check_together()
+        self.passages = sum(int(manifest["passages"]) for manifest in self._manifests)
+        self.dimension = int(self.manifest["dimension"])
+        self.languages: list[str] = sorted(self.manifest["queries"])
+        self.queries = {
+            language: sum(manifest["queries"][language] for manifest in self._manifests)
+            for language in self.languages
+        }
+        self.encoder = EncoderSpec.from_dict(
+            self.manifest["encoder"], str(self.paths[0] / MANIFEST)
+        )
+        self.digest = digest("".join(manifest["digest"] for manifest in self._manifests).encode())
+
+    def blocks(
+        self, languages: Sequence[str] | None = None, *, start: int = 0, keep: bool = False
+    ) -> Iterator[Block]:
+        """Blocks from number `start` on, with the sums of some languages (default all).
+
+        Parameters
+        ----------
+        languages : sequence of str or None
+        start : int
+            Blocks to pass over, counted through the shards.
+        keep : bool
+            Bring every query's vector too.
+
+        Raises
+        ------
+        XqgError
+            If the store lacks a language, or `keep` is asked of a store made without
+            ``--keep-queries``; or if a file is shorter than the manifest says.
+        """
+        chosen = self.languages if languages is None else list(languages)
+        if missing := [language for language in chosen if language not in self.languages]:
+            raise XqgError(
+                f"{self.paths[0]}: no queries in {' '.join(missing)}; found "
+                f"{' '.join(self.languages) or 'none'}"
+            )
+        if keep and not all(manifest["kept_queries"] for manifest in self._manifests):
+            raise XqgError(f"{self.paths[0]} holds sums only; encode with --keep-queries for this")
+        for path, manifest in zip(self.paths, self._manifests, strict=True):
+            count = int(manifest["blocks"])
+            if start >= count:
+                start -= count
+                continue
+            yield from _read_blocks(path, manifest, chosen, start, keep)
+            start = 0
+
+    def _check_together(self) -> None:
+        seen: dict[str, Path] = {}
+        for path, manifest in zip(self.paths, self._manifests, strict=True):
+            for key in ("encoder", "dimension", "format"):
+                if manifest[key] != self.manifest[key]:
+                    raise XqgError(
+                        f"{path} does not belong to {self.paths[0]}: {key} is "
+                        f"{manifest[key]!r}, expected {self.manifest[key]!r}"
+                    )
+            if sorted(manifest["queries"]) != sorted(self.manifest["queries"]):
+                raise XqgError(
+                    f"{path} does not belong to {self.paths[0]}: its languages are "
+                    f"{' '.join(sorted(manifest['queries']))}, expected "
+                    f"{' '.join(sorted(self.manifest['queries']))}"
+                )
+            shard = str((manifest.get("inputs"), manifest.get("shard")))
+            if shard in seen:
+                raise XqgError(f"{path} and {seen[shard]} hold the same passages; give each once")
+            seen[shard] = path
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not (path / MANIFEST).is_file():
+        partial = path.with_name(path.name + ".partial")
+        hint = (
+            f"; {partial} is an unfinished one: run its encode command again"
+            if partial.is_dir()
+            else "; make one with python -m pyserini_xqg.encode"
+        )
+        raise XqgError(f"{path} is no embedding store (no {MANIFEST}){hint}")
+    manifest = read_json(path / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise XqgError(
+            f"{path}: store format {manifest.get('format')!r}, expected {FORMAT}; encode "
+            "again with this version"
+        )
+    return cast(dict[str, Any], manifest)
+
+
+def _read_blocks(
+    path: Path, manifest: Mapping[str, Any], languages: Sequence[str], start: int, keep: bool
+) -> Iterator[Block]:
+    rows, dimension = int(manifest["passages"]), int(manifest["dimension"])
+    vectors = {"": Column(path / "passages.npy", dimension)}
+    counts, queries = {}, {}
+    for language in languages:
+        vectors[language] = Column(path / f"queries.{language}.sum.npy", dimension)
+        counts[language] = Column(path / f"queries.{language}.count.npy", 1)
+        if keep:
+            queries[language] = Column(path / f"queries.{language}.npy", dimension)
+    columns = [*vectors.values(), *counts.values(), *queries.values()]
+    try:
+        with open(path / "docid", encoding="utf-8", newline="\n") as docids:
+            for _ in range(start * BLOCK):
+                docids.readline()
+            for column in [*vectors.values(), *counts.values()]:
+                column.skip(start * BLOCK)
+            for language, column in queries.items():
+                before = np.load(path / f"queries.{language}.count.npy", mmap_mode="r")
+                column.skip(int(before[: start * BLOCK].sum(dtype=np.int64)))
+            for first in range(start * BLOCK, rows, BLOCK):
+                n = min(BLOCK, rows - first)
+                count = {
+                    language: column.read(n)[:, 0].astype(np.int32)
+                    for language, column in counts.items()
+                }
+                read = {
+                    name: column.read(n).astype(np.float32, copy=False)
+                    for name, column in vectors.items()
+                }
+                kept = (
+                    {
+                        language: column.read(int(count[language].sum())).astype(
+                            np.float32, copy=False
+                        )
+                        for language, column in queries.items()
+                    }
+                    if keep
+                    else None
+                )
+                yield Block(
+                    [docids.readline().rstrip("\n") for _ in range(n)],
+                    read.pop(""),
+                    read,
+                    count,
+                    kept,
+                )
+    finally:
+        for column in columns:
+            column.close()
