@@ -1,0 +1,120 @@
+"""Flat FAISS indexes of any size, written and searched in little memory.
+
+An `IndexFlatIP` file is a short header, the rows as raw float32, and nothing after them. So rows
+can be appended block by block, and the header completed at the end; `tests/test_flat.py` holds
+the bytes against those of `faiss.write_index`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.output import OutputFolder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class FlatIndexWriter:
+    """Writes ``index`` and ``docid``, which Pyserini's FaissSearcher reads, block by block.
+
+    Parameters
+    ----------
+    folder : OutputFolder
+        Entered, not yet started.
+    plan : mapping
+        What decides the bytes; a resumed run must bring the same.
+    dimension : int
+        Components of a vector.
+
+    Raises
+    ------
+    XqgError
+        If a vector holds NaN or infinity, or has another dimension.
+    """
+
+    def __init__(self, folder: OutputFolder, plan: Mapping[str, Any], dimension: int) -> None:
+        self._folder = folder
+        self._dimension = dimension
+        folder.start(plan, {"docid": b"", "index": flat_header(0, dimension)})
+
+    def append(self, docids: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        """Commit one block of vectors, shape ``(len(docids), dimension)``."""
+        if vectors.shape != (len(docids), self._dimension):
+            raise XqgError(
+                f"vectors of shape {vectors.shape} for {len(docids)} docids; expected "
+                f"({len(docids)}, {self._dimension})"
+            )
+        check_finite(vectors, docids)
+        rows = np.ascontiguousarray(vectors, dtype="<f4")
+        self._folder.append(
+            len(docids),
+            {"docid": "".join(docid + "\n" for docid in docids).encode(), "index": rows.tobytes()},
+        )
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Complete the header, write the manifest, and give the folder its name."""
+        self._folder.finish(
+            manifest, {"index": flat_header(self._folder.rows, self._dimension)}, keep_log=False
+        )
+
+
+def flat_header(rows: int, dimension: int) -> bytes:
+    """The header of a flat inner-product index of that many rows, in this FAISS's own format.
+
+    Raises
+    ------
+    XqgError
+        If this version of FAISS lays its file out otherwise.
+    """
+    import faiss
+
+    empty = faiss.serialize_index(faiss.IndexFlatIP(dimension)).tobytes()
+    # After a 4-byte name and the dimension: the number of rows; at the end: the number of floats.
+    if empty[:4] != b"IxFI" or len(empty) != 45 or struct.unpack("<i", empty[4:8])[0] != dimension:
+        raise XqgError(
+            f"faiss {faiss.__version__} writes flat indexes in a layout that this version "
+            "does not know; install faiss-cpu 1.15"
+        )
+    return empty[:8] + struct.pack("<q", rows) + empty[16:37] + struct.pack("<q", rows * dimension)
+
+
+def open_index(path: Path) -> Any:
+    """Open a FAISS index, mapped from disk, so that it may be larger than memory.
+
+    Raises
+    ------
+    XqgError
+        If the file is damaged.
+    """
+    import faiss
+
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise XqgError(
+            f"{path}: FAISS cannot read it ({str(error).splitlines()[0]}); build the index again"
+        ) from None
+
+
+def check_finite(vectors: NDArray[np.float32], docids: Sequence[str]) -> None:
+    """Refuse NaN and infinity, which FAISS would index and never find.
+
+    Raises
+    ------
+    XqgError
+        Naming the first docid.
+    """
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise XqgError(
+            f"the vector of passage {docids[bad[0]]!r} holds NaN or infinity ({len(bad)} "
+            "in this block); the encoder's weights or dtype are broken: try --dtype "
+            "float32"
+        )
