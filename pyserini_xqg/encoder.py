@@ -59,7 +59,7 @@ class Encoder:
     @property
     def dimension(self) -> int:
         """Components of a vector."""
-        return self._passage_side.dimension
+        return int(self._passage_side.dimension)
 
     def encode_passages(
         self, texts: Sequence[str], titles: Sequence[str] | None = None

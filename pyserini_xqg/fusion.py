@@ -88,8 +88,7 @@ def fuse(
 def normalise(vectors: Vectors) -> Vectors:
     """Rows scaled to length 1; zero rows stay zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = vectors / np.where(norms > 0, norms, np.float32(1))
-    return scaled
+    return np.divide(vectors, np.where(norms > 0, norms, 1), dtype=np.float32)
 
 
 def check_weights(weights: Mapping[str, float], languages: Mapping[str, object]) -> None:

@@ -62,7 +62,7 @@ def build_index(
     from pyserini_xqg.flat import FlatIndexWriter
     from pyserini_xqg.output import OutputFolder
 
-    chosen = sorted(store.languages if languages is None else dict.fromkeys(languages))
+    chosen = store.choose(languages)
     fusion.check(chosen)
     plan = {
         "store": store.digest,
@@ -112,7 +112,7 @@ def build_routed(
     """
     from pyserini_xqg.output import OutputFolder
 
-    chosen = sorted(store.languages if languages is None else dict.fromkeys(languages))
+    chosen = store.choose(languages)
     if not chosen:
         raise XqgError("--routed needs generated queries; encode with xqg --queries")
     plan = {

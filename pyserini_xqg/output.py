@@ -51,7 +51,7 @@ class OutputFolder:
 
     def __enter__(self) -> Self:
         self.partial.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.partial / "lock", "ab")  # noqa: SIM115 - held until the end
+        self._lock = open(self.partial / "lock", "ab")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -48,7 +48,7 @@ def register() -> None:
     query_encoder_class_map["xqg"] = XqgQueryEncoder
 
 
-class XqgDocumentEncoder(DocumentEncoder):  # type: ignore[misc]
+class XqgDocumentEncoder(DocumentEncoder):
     """Pyserini's document encoder that folds generated queries in.
 
     Parameters
@@ -116,7 +116,7 @@ class XqgDocumentEncoder(DocumentEncoder):  # type: ignore[misc]
         return self.fusion.apply(Block(docids, vectors, sums, counts))
 
 
-class XqgQueryEncoder(QueryEncoder):  # type: ignore[misc]
+class XqgQueryEncoder(QueryEncoder):
     """Pyserini's query encoder for an index of ours.
 
     Parameters
@@ -179,7 +179,7 @@ class XqgQueryEncoder(QueryEncoder):  # type: ignore[misc]
         return self.encoder.encode_queries(queries)
 
 
-class XqgSearcher(FaissSearcher):  # type: ignore[misc]
+class XqgSearcher(FaissSearcher):
     """A `FaissSearcher` that knows its encoder, and routes topics by language.
 
     Parameters
@@ -266,13 +266,13 @@ class XqgSearcher(FaissSearcher):  # type: ignore[misc]
         return {qid: hits[qid] for qid in q_ids}
 
 
-class _Route(FaissSearcher):  # type: ignore[misc]
+class _Route(FaissSearcher):
     """One language's index inside a routed folder; it shares the encoder."""
 
     load_index = XqgSearcher.load_index
 
 
-class Bm25Searcher(LuceneSearcher):  # type: ignore[misc]
+class Bm25Searcher(LuceneSearcher):
     """A `LuceneSearcher` that analyzes topics as its index was built.
 
     Parameters
@@ -305,7 +305,7 @@ class Bm25Searcher(LuceneSearcher):  # type: ignore[misc]
         return super().batch_search([self._text(q) for q in queries], list(qids), *args, **kwargs)
 
 
-class XqgRepresentationWriter(RepresentationWriter):  # type: ignore[misc]
+class XqgRepresentationWriter(RepresentationWriter):
     """Pyserini's writer for vectors that `XqgDocumentEncoder` made: a flat index of ours.
 
     Use it as a context. Unlike the stock writers it leaves nothing that could be taken for whole

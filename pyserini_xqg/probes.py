@@ -101,7 +101,7 @@ def _difference(
     try:
         for pooling in ("cls", "mean", "last"):
             encoder.use(replace(spec, pooling=pooling))
-            cosines, ratio = _compare(encoder.encode_queries(texts), expected)
+            cosines, _ = _compare(encoder.encode_queries(texts), expected)
             if cosines.min() >= MIN_COSINE:
                 if pooling != spec.pooling:
                     return f"What differs is the pooling: {spec.pooling} here, {pooling} there"

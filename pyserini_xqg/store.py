@@ -186,12 +186,7 @@ class Store:
             If the store lacks a language, or `keep` is asked of a store made without
             ``--keep-queries``; or if a file is shorter than the manifest says.
         """
-        chosen = self.languages if languages is None else list(languages)
-        if missing := [language for language in chosen if language not in self.languages]:
-            raise XqgError(
-                f"{self.paths[0]}: no queries in {' '.join(missing)}; found "
-                f"{' '.join(self.languages) or 'none'}"
-            )
+        chosen = self.choose(languages)
         if keep and not all(manifest["kept_queries"] for manifest in self._manifests):
             raise XqgError(f"{self.paths[0]} holds sums only; encode with --keep-queries for this")
         for path, manifest in zip(self.paths, self._manifests, strict=True):
@@ -201,6 +196,23 @@ class Store:
                 continue
             yield from _read_blocks(path, manifest, chosen, start, keep)
             start = 0
+
+    def choose(self, languages: Sequence[str] | None) -> list[str]:
+        """The languages asked for, sorted; all of the store's for None.
+
+        Raises
+        ------
+        XqgError
+            For one that the store lacks.
+        """
+        if languages is None:
+            return self.languages
+        if missing := [language for language in languages if language not in self.languages]:
+            raise XqgError(
+                f"{self.paths[0]}: no queries in {' '.join(missing)}; found "
+                f"{' '.join(self.languages) or 'none'}"
+            )
+        return sorted(set(languages))
 
     def _check_together(self) -> None:
         seen: dict[str, Path] = {}

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pyserini_xqg.encoder import _POOL, Encoder
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.spec import EncoderSpec
+
+TEXTS = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w10 w11", "", "w1 w2 unknown", "w4"]
+
+
+def one_by_one(model_dir, text, pooling, pair=None, max_length=256):
+    """The vector without batches, padding or any code of ours."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(model_dir), AutoModel.from_pretrained(model_dir)
+    inputs = tokenizer(
+        text, pair, return_tensors="pt", truncation=True, max_length=max_length,
+        return_token_type_ids=False,
+    )  # fmt: skip
+    with torch.inference_mode():
+        hidden = model.eval()(**inputs).last_hidden_state[0].numpy()
+    return {"cls": hidden[0], "mean": hidden.mean(axis=0), "last": hidden[-1]}[pooling]
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "last"])
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_batches_and_padding_change_nothing(model_dir, pooling, batch_size):
+    encoder = Encoder(EncoderSpec(str(model_dir), pooling=pooling), device="cpu",
+                      batch_size=batch_size)  # fmt: skip
+    vectors = encoder.encode_queries(TEXTS)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), encoder.dimension) == (6, 16)
+    for text, vector in zip(TEXTS, vectors, strict=True):
+        assert vector == pytest.approx(one_by_one(model_dir, text, pooling), abs=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "last"])
+def test_padding_on_the_left(pooling):
+    import torch
+
+    hidden = torch.arange(2 * 6 * 3, dtype=torch.float32).reshape(2, 6, 3)
+    mask = torch.tensor([[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]])
+    expected = {
+        "cls": [hidden[0, 2], hidden[1, 0]],
+        "last": [hidden[0, 5], hidden[1, 5]],
+        "mean": [hidden[0, 2:].mean(0), hidden[1].mean(0)],
+    }[pooling]
+    assert torch.allclose(_POOL[pooling](hidden, mask), torch.stack(expected))
+
+
+def test_empty_input(encoder):
+    assert encoder.encode_queries([]).shape == (0, 16)
+
+
+def test_titles_prefixes_and_pairs(model_dir):
+    spec = EncoderSpec(str(model_dir), passage_prefix="w50 ", query_prefix="w51 ")
+    encoder = Encoder(spec, device="cpu")
+
+    def check(vector, text, pair=None):
+        expected = one_by_one(model_dir, text, "cls", pair)
+        assert vector == pytest.approx(expected, abs=1e-5)
+
+    check(encoder.encode_queries(["w1"])[0], "w51 w1")
+    check(encoder.encode_passages(["w1"])[0], "w50 w1")
+    check(encoder.encode_passages(["w1"], ["w2"])[0], "w50 w2 w1")
+    check(encoder.encode_passages(["w1"], [""])[0], "w50 w1")
+    check(encoder.encode_generated_queries(["w1"])[0], "w51 w1")
+    encoder.use(replace(spec, generated_queries_as="passage"))
+    check(encoder.encode_generated_queries(["w1"])[0], "w50 w1")
+    encoder.use(replace(spec, add_sep=True))
+    check(encoder.encode_passages(["w1"], ["w2"])[0], "w50 w2", "w1")
+
+
+def test_lengths(model_dir):
+    spec = EncoderSpec(str(model_dir), query_max_length=4, max_length=6,
+                       generated_queries_as="passage")  # fmt: skip
+    encoder, long = Encoder(spec, device="cpu"), "w1 w2 w3 w4 w5 w6 w7 w8"
+    for vector, length in (
+        (encoder.encode_queries([long])[0], 4),
+        (encoder.encode_passages([long])[0], 6),
+        (encoder.encode_generated_queries([long])[0], 4),
+    ):
+        expected = one_by_one(model_dir, long, "cls", max_length=length)
+        assert vector == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_text_longer_than_the_model_can_read_is_cut(model_dir):
+    encoder = Encoder(EncoderSpec(str(model_dir), max_length=5000), device="cpu")
+    long = " ".join(["w1 w2 w3"] * 100)
+    expected = one_by_one(model_dir, long, "cls", max_length=64)
+    assert encoder.encode_passages([long])[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_l2_norm(model_dir):
+    encoder = Encoder(EncoderSpec(str(model_dir), l2_norm=True), device="cpu")
+    assert np.linalg.norm(encoder.encode_queries(TEXTS), axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_two_models(model_dir, tmp_path):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    AutoTokenizer.from_pretrained(model_dir).save_pretrained(tmp_path)
+    model = AutoModel.from_pretrained(model_dir)
+    with torch.no_grad():
+        model.embeddings.word_embeddings.weight.mul_(-1)
+    model.save_pretrained(tmp_path)
+    encoder = Encoder(EncoderSpec(str(model_dir), query_model=str(tmp_path)), device="cpu")
+    assert encoder.encode_passages(["w1"])[0] == pytest.approx(
+        one_by_one(model_dir, "w1", "cls"), abs=1e-5
+    )
+    assert encoder.encode_queries(["w1"])[0] == pytest.approx(
+        one_by_one(tmp_path, "w1", "cls"), abs=1e-5
+    )
+
+
+def test_bfloat16_is_close(model_dir, encoder):
+    half = Encoder(EncoderSpec(str(model_dir), dtype="bfloat16"), device="cpu")
+    a, b = encoder.encode_queries(TEXTS), half.encode_queries(TEXTS)
+    assert b.dtype == np.float32
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosine.min() > 0.999
+    assert not np.array_equal(a, b)
+
+
+def test_what_is_refused(model_dir, tmp_path):
+    with pytest.raises(XqgError, match="no such model folder: /nowhere/model"):
+        Encoder(EncoderSpec("/nowhere/model"))
+    with pytest.raises(XqgError, match="cannot load the encoder"):
+        Encoder(EncoderSpec(str(tmp_path)))
+    with pytest.raises(XqgError, match="float16 on the CPU"):
+        Encoder(EncoderSpec(str(model_dir), dtype="float16"), device="cpu")
+    with pytest.raises(XqgError, match="--batch-size 0: expected at least 1"):
+        Encoder(EncoderSpec(str(model_dir)), batch_size=0)
+
+
+@pytest.mark.parametrize(("pooling", "l2_norm"), [("cls", False), ("mean", True)])
+def test_same_vectors_as_pyserinis_own(model_dir, pooling, l2_norm):
+    from pyserini_xqg.java import prepare
+
+    prepare()
+    from pyserini.encode import AutoDocumentEncoder, AutoQueryEncoder
+
+    ours = Encoder(EncoderSpec(str(model_dir), pooling=pooling, l2_norm=l2_norm), device="cpu")
+    options = {"device": "cpu", "pooling": pooling, "l2_norm": l2_norm}
+    texts, titles = [text or "w1" for text in TEXTS], ["w40 w41", "w42", "w43", "w44", "w45", "w46"]
+    stock = AutoDocumentEncoder(str(model_dir), **options)
+    stock.model.eval()
+    assert ours.encode_passages(texts) == pytest.approx(stock.encode(texts), abs=1e-5)
+    assert ours.encode_passages(texts, titles) == pytest.approx(
+        stock.encode(texts, titles=titles), abs=1e-5
+    )
+    query = AutoQueryEncoder(str(model_dir), **options)
+    expected = np.array([query.encode(text) for text in texts])
+    assert ours.encode_queries(texts) == pytest.approx(expected, abs=1e-5)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import faiss
+import numpy as np
+import pytest
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.flat import FlatIndexWriter, check_finite, open_index
+from pyserini_xqg.output import OutputFolder
+
+
+def write(path, vectors, block=1000):
+    with OutputFolder(path, "xqg.json") as folder:
+        writer = FlatIndexWriter(folder, {}, vectors.shape[1])
+        for start in range(0, len(vectors), block):
+            part = vectors[start : start + block]
+            writer.append([f"d{start + i}" for i in range(len(part))], part)
+        writer.finish({})
+
+
+@pytest.mark.parametrize(("rows", "dimension"), [(0, 5), (1, 1), (2500, 24)])
+def test_the_bytes_are_those_of_faiss(tmp_path, rows, dimension):
+    vectors = np.random.default_rng(0).normal(size=(rows, dimension)).astype(np.float32)
+    write(tmp_path / "out", vectors)
+    index = faiss.IndexFlatIP(dimension)
+    index.add(vectors)
+    faiss.write_index(index, str(tmp_path / "stock"))
+    assert (tmp_path / "out/index").read_bytes() == (tmp_path / "stock").read_bytes()
+    assert (tmp_path / "out/docid").read_text().splitlines() == [f"d{i}" for i in range(rows)]
+    assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == [
+        "docid", "index", "xqg.json",
+    ]  # fmt: skip
+
+
+def test_a_mapped_index_finds_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    vectors, queries = (rng.normal(size=(n, 24)).astype(np.float32) for n in (500, 7))
+    write(tmp_path / "out", vectors)
+    scores, rows = open_index(tmp_path / "out/index").search(queries, 10)
+    expected = queries @ vectors.T
+    assert np.array_equal(rows, np.argsort(-expected, axis=1)[:, :10])
+    assert scores == pytest.approx(-np.sort(-expected, axis=1)[:, :10], rel=1e-5)
+
+
+def test_a_damaged_index(tmp_path):
+    (tmp_path / "index").write_bytes(b"IxFI")
+    with pytest.raises(XqgError, match="FAISS cannot read it"):
+        open_index(tmp_path / "index")
+
+
+def test_nan_names_the_passage(tmp_path):
+    vectors = np.zeros((3, 2), dtype=np.float32)
+    vectors[1, 0] = np.nan
+    with pytest.raises(XqgError, match=r"passage 'b' holds NaN or infinity \(1 in this block\)"):
+        check_finite(vectors, ["a", "b", "c"])
+    with OutputFolder(tmp_path / "out", "m") as folder:
+        writer = FlatIndexWriter(folder, {}, 2)
+        with pytest.raises(XqgError, match="passage 'b'"):
+            writer.append(["a", "b", "c"], vectors)
+        with pytest.raises(XqgError, match=r"shape \(3, 2\) for 2 docids; expected \(2, 2\)"):
+            writer.append(["a", "b"], np.zeros((3, 2), dtype=np.float32))

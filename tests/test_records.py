@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.records import (
+    GeneratedQueries,
+    Passage,
+    PassageFormat,
+    Topic,
+    parse_passage,
+    parse_queries,
+    parse_topic,
+    parse_tsv_passage,
+    parse_tsv_topic,
+)
+
+TEXT = PassageFormat()
+TITLED = PassageFormat(("title", "text"))
+
+
+def line(**row):
+    return json.dumps(row).encode()
+
+
+@pytest.mark.parametrize(
+    ("row", "form", "expected"),
+    [
+        ({"docid": "007", "text": "b"}, TEXT, Passage("007", "", "b")),
+        ({"_id": "12#3", "title": "a", "text": ""}, TEXT, Passage("12#3", "a", "")),
+        ({"id": -1018987027025691298, "contents": " b "}, TEXT,
+         Passage("-1018987027025691298", "", "b")),
+        ({"id": "x", "contents": "a\nb"}, TITLED, Passage("x", "a", "b")),
+        ({"id": "x", "contents": "a\nb\n"}, TITLED, Passage("x", "a", "b")),
+        ({"id": "x", "contents": "a\tb"}, PassageFormat(("title", "text"), delimiter="\t"),
+         Passage("x", "a", "b")),
+        ({"key": "x", "text": None}, PassageFormat(docid_field="key"), Passage("x", "", "")),
+        ({"docid": "x", "id": "y", "text": "b"}, TEXT, Passage("x", "", "b")),
+    ],
+)  # fmt: skip
+def test_passages(row, form, expected):
+    assert parse_passage(line(**row), "c.jsonl:1", form) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "c.jsonl:9: not JSON"),
+        (b"[1]", "c.jsonl:9: expected a JSON object, found a list"),
+        (b"[" * 100_000, "c.jsonl:9: not JSON"),
+        (b'{"docid": "\xff"}', r"c.jsonl:9: not UTF-8 \(byte 12 of the line\)"),
+        (line(text="b"), "c.jsonl:9: no docid; expected a string in docid or id or _id, found text"),
+        (line(docid=True, text="b"), "c.jsonl:9: no docid"),
+        (line(docid="a b", text="b"), "c.jsonl:9: docid 'a b' is empty or holds white space"),
+        (line(docid="a\n", text="b"), "holds white space"),
+        (line(docid="a\u2028", text="b"), "holds white space"),
+        (line(docid="", text="b"), "is empty"),
+        (line(docid="a"), "no field 'text' or 'contents'; found docid"),
+        (line(docid="a", text=["b"]), r"expected 'text' to be a string, found \['b'\]"),
+        (b'{"docid": "a", "text": "\\ud800"}', "half of a surrogate pair"),
+    ],
+)
+def test_broken_passages(content, message):
+    with pytest.raises(XqgError, match=message):
+        parse_passage(content, "c.jsonl:9", TEXT)
+
+
+def test_contents_must_hold_the_fields():
+    with pytest.raises(XqgError, match=r"holds 3 fields separated by '\\n', expected 2 \(title te"):
+        parse_passage(line(id="a", contents="a\nb\nc"), "c.jsonl:1", TITLED)
+
+
+def test_tsv_passages():
+    assert parse_tsv_passage(b'1\t"say ""hi"""\tTitle\n', "c.tsv:2") == Passage(
+        "1", "Title", 'say "hi"'
+    )
+    with pytest.raises(XqgError, match="c.tsv:2: 2 tab-separated columns; expected 3"):
+        parse_tsv_passage(b"1\ttext\n", "c.tsv:2")
+    with pytest.raises(XqgError, match="c.tsv:2: not UTF-8"):
+        parse_tsv_passage(b"1\t\xfftext\tb\n", "c.tsv:2")
+
+
+def test_queries_of_the_public_data_set():
+    row = {"docid": "5", "title": "t", "text": "p", "generated_queries": {"AR": ["a"], "te": []}}
+    assert parse_queries(line(**row), "q.jsonl:1") == GeneratedQueries("5", {"ar": ["a"], "te": []})
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        (None, "expected 'generated_queries' to be an object of lists by language, found None"),
+        (["a"], r"expected 'generated_queries' to be an object"),
+        ({"ar": "a"}, r"expected generated_queries\['ar'\] to be a list of strings, found 'a'"),
+        ({"ar": [1]}, r"list of strings, found \[1\]"),
+        ({" ar": ["a"]}, "q.jsonl:4: ' ar' is not a language code"),
+    ],
+)
+def test_broken_queries(queries, message):
+    with pytest.raises(XqgError, match=message):
+        parse_queries(line(docid="a", generated_queries=queries), "q.jsonl:4")
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"qid": "te-007", "title": "a", "lang": "te"}, Topic("te-007", "a", "te")),
+        ({"id": "007", "question": "a\tb\n c", "lang": " ar"}, Topic("007", "a b c", "ar")),
+        ({"id": -5, "question": "a"}, Topic("-5", "a", "")),
+    ],
+)
+def test_topics(row, expected):
+    assert parse_topic(line(**row), "t.jsonl:1") == expected
+
+
+def test_a_language_from_the_command_wins():
+    assert parse_topic(line(qid="1", title="a", lang="te"), "t:1", "bn").language == "bn"
+
+
+def test_tsv_topics():
+    assert parse_tsv_topic("007\tఎంత\tx\n".encode(), "t.tsv:1", "te") == Topic("007", "ఎంత x", "te")
+    with pytest.raises(XqgError, match="t.tsv:1: no tab"):
+        parse_tsv_topic(b"007 a\n", "t.tsv:1")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"title": "a"}, "no topic id; expected 'qid' or 'id', found title"),
+        ({"qid": "1", "text": "a"}, "no question; expected 'title' or 'question', found qid, text"),
+        ({"qid": "1 2", "title": "a"}, "topic id '1 2' is empty or holds white space"),
+    ],
+)
+def test_broken_topics(row, message):
+    with pytest.raises(XqgError, match=message):
+        parse_topic(line(**row), "t.jsonl:1")
