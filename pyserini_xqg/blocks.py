@@ -56,7 +56,7 @@ def encode_blocks(
     """
     from tqdm import tqdm
 
-    from pyserini_xqg.flat import check_finite
+    from pyserini_xqg.flat import check_finite, check_vectors
     from pyserini_xqg.join import BLOCK
 
     first = start + done * BLOCK
@@ -73,7 +73,7 @@ def encode_blocks(
             titles = [passage.title for passage in passages] if "title" in fields else None
             texts = [passage.text if "text" in fields else "" for passage in passages]
             vectors = encoder.encode_passages(texts, titles)
-            check_finite(vectors, docids)
+            check_vectors(vectors, docids)
             by_passage = join.queries_of(docids) if join.languages else [{} for _ in docids]
             sums, counts, kept = encode_generated(by_passage, join.languages, encoder)
             for language in join.languages:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -15,7 +17,9 @@ from pyserini_xqg.output import OutputFolder
 
 #: The analyzer for any language: Lucene then splits at white space only.
 NGRAMS = "ngrams"
-_SIZES = (3, 4)
+# Chinese, Japanese and Korean words are mostly of two characters: pairs, as Lucene's CJK analyzer.
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+_SIZES, _CJK_SIZES = (3, 4), (2,)
 
 
 def build_bm25(
@@ -67,37 +71,33 @@ def build_bm25(
         )
         folder.start({}, {})
         indexer = _indexer(folder.partial, options, threads)
+        empty = 0
         with tqdm(total=join.passages, desc="indexing", unit="passage", disable=None) as bar:
             for start in range(0, join.passages, BLOCK):
                 passages = list(join.read_passages(start, min(start + BLOCK, join.passages)))
-                generated = (
-                    join.queries_of([passage.docid for passage in passages])
-                    if join.languages
-                    else [{}] * len(passages)
-                )
-                indexer.add_batch_raw(
-                    [
-                        json.dumps(
-                            {
-                                "id": passage.docid,
-                                "contents": tokenize(_contents(passage, of_passage, fields)),
-                                "title": passage.title,
-                                "text": passage.text,
-                            },
-                            ensure_ascii=False,
-                        )
-                        for passage, of_passage in zip(passages, generated, strict=True)
-                    ]
-                )
+                queries_of = join.queries_of([passage.docid for passage in passages])
+                documents = [
+                    {
+                        "id": passage.docid,
+                        "contents": tokenize(_contents(passage, of_passage, fields)),
+                        "title": passage.title,
+                        "text": passage.text,
+                    }
+                    for passage, of_passage in zip(passages, queries_of, strict=True)
+                ]
+                empty += sum(not document["contents"].strip() for document in documents)
+                indexer.add_batch_raw([json.dumps(row, ensure_ascii=False) for row in documents])
                 bar.update(len(passages))
         indexer.close()
-        _check_count(folder.partial, join.passages)
+        _check_count(folder.partial, join.passages - empty)
+        if empty:
+            print(f"note: {empty} passages have no words; Lucene leaves them out", file=sys.stderr)
         manifest = {
             "format": FORMAT,
             "kind": "bm25",
             "analyzer": analyzer,
             "fields": list(fields),
-            "passages": join.passages,
+            "passages": join.passages - empty,
             "languages": {language: join.counts[language] for language in join.languages},
             "inputs": join.digests,
             "versions": versions(),
@@ -109,8 +109,9 @@ def build_bm25(
 def ngrams(text: str) -> str:
     """Character 3- and 4-grams of each word, separated by spaces; shorter words as they are.
 
-    Compatibility forms and case are folded. A word is a run of letters, marks and digits: Indic
-    vowel signs are marks and stay inside.
+    Words with Chinese, Japanese or Korean characters give pairs instead. Compatibility forms and
+    case are folded. A word is a run of letters, marks and digits: Indic vowel signs are marks and
+    stay inside.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     words = "".join(map(_inside_word, folded)).split()
@@ -133,9 +134,10 @@ def set_analyzer(searcher: Any, analyzer: str) -> None:
 
 
 def _grams(word: str) -> list[str]:
-    if len(word) <= _SIZES[0]:
+    sizes = _CJK_SIZES if _CJK.search(word) else _SIZES
+    if len(word) <= sizes[0]:
         return [word]
-    return [word[i : i + size] for size in _SIZES for i in range(len(word) - size + 1)]
+    return [word[i : i + size] for size in sizes for i in range(len(word) - size + 1)]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -179,8 +181,12 @@ def _analysis(analyzer: str) -> tuple[Callable[[str], str], list[str]]:
 
 
 def _indexer(path: Path, options: Sequence[str], threads: int) -> Any:
+    from jnius import autoclass
     from pyserini.index.lucene import LuceneIndexer
 
+    # Its INFO lines go to standard output, where they are nobody's result.
+    level = autoclass("org.apache.logging.log4j.Level")
+    autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.WARN)
     return LuceneIndexer(args=["-index", str(path), "-storeRaw", *options], threads=threads)
 
 

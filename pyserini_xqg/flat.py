@@ -103,6 +103,22 @@ def open_index(path: Path) -> Any:
         ) from None
 
 
+def check_vectors(vectors: NDArray[np.float32], docids: Sequence[str]) -> None:
+    """Refuse what no working encoder gives for a block of passages: NaN, or one vector for all.
+
+    Raises
+    ------
+    XqgError
+        Saying which.
+    """
+    check_finite(vectors, docids)
+    if len(vectors) > 1 and (vectors == vectors[0]).all():
+        raise XqgError(
+            f"all {len(vectors)} passages from {docids[0]!r} on have the same vector; the encoder "
+            "is broken or pooled in a way that it was not trained for: see --pooling"
+        )
+
+
 def check_finite(vectors: NDArray[np.float32], docids: Sequence[str]) -> None:
     """Refuse NaN and infinity, which FAISS would index and never find.
 

@@ -59,8 +59,10 @@ class XqgDocumentEncoder(DocumentEncoder):
     batch_size : int
     fusion : Fusion or None
         Needed where `encode` is given queries.
-    **settings
-        Fields of `EncoderSpec`, and ``preset``.
+    spec : EncoderSpec or None
+        Instead of the one saved with the model, or of the preset of that name.
+    **kwargs
+        Not used. Stock Pyserini guesses pooling and norm from pieces of the model's name.
     """
 
     def __init__(
@@ -70,9 +72,10 @@ class XqgDocumentEncoder(DocumentEncoder):
         *,
         batch_size: int = 64,
         fusion: Fusion | None = None,
-        **settings: Any,
+        spec: EncoderSpec | None = None,
+        **kwargs: Any,
     ) -> None:
-        spec = EncoderSpec.resolve(model_name, **settings)
+        spec = spec or EncoderSpec.resolve(model_name)
         self.encoder = Encoder(spec, device=device, batch_size=batch_size)
         self.fusion = fusion or Fusion()
         self.has_model = True

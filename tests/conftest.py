@@ -80,7 +80,11 @@ def corpus_and_queries(write_jsonl: Callable[..., Path]) -> tuple[Path, Path]:
     """30 passages, with docids that break careless code; the queries are in another order."""
     docids = ["-1018987027025691298", "007", "12#3", *(f"d{i}" for i in range(27))]
     corpus = [
-        {"docid": docid, "title": f"w{i}", "text": " ".join(f"w{(i * 7 + j) % 60}" for j in range(9))}
+        {
+            "docid": docid,
+            "title": f"w{i}",
+            "text": " ".join(f"w{(i * 7 + j) % 60}" for j in range(9)),
+        }
         for i, docid in enumerate(docids)
     ]
     queries = [

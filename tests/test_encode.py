@@ -52,7 +52,9 @@ def test_the_store_holds_what_the_encoder_gives(corpus_and_queries, encoder, tmp
         assert block.passages[i] == pytest.approx(expected, abs=1e-5)
         for language in ("ar", "te"):
             texts = by_docid[row["docid"]][language]
-            total = sum((encoder.encode_queries([t])[0].astype(np.float64) for t in texts), np.zeros(16))
+            total = sum(
+                (encoder.encode_queries([t])[0].astype(np.float64) for t in texts), np.zeros(16)
+            )
             assert block.sums[language][i] == pytest.approx(total, abs=1e-5)
             assert block.counts[language][i] == len(texts)
 
@@ -80,9 +82,7 @@ def test_without_queries(corpus_and_queries, encoder, tmp_path):
     assert Store([tmp_path / "s"]).languages == []
 
 
-def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
-    large, encoder, tmp_path, monkeypatch
-):
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(large, encoder, tmp_path, monkeypatch):
     corpus, queries = large
     encode_corpus(corpus, tmp_path / "whole", encoder, queries=[queries], keep_queries=True)
     real, calls = blocks.encode_blocks, []
@@ -154,9 +154,9 @@ def test_shards_together_are_the_whole(large, encoder, tmp_path):
     assert shards.queries == whole.queries
 
     def vectors(store, name):
-        return np.concatenate([
-            b.passages if name == "passages" else b.sums["te"] for b in store.blocks()
-        ])
+        return np.concatenate(
+            [b.passages if name == "passages" else b.sums["te"] for b in store.blocks()]
+        )
 
     assert [d for b in shards.blocks() for d in b.docids] == [
         d for b in whole.blocks() for d in b.docids
@@ -167,7 +167,9 @@ def test_shards_together_are_the_whole(large, encoder, tmp_path):
 
 def test_nan_from_an_encoder_names_the_passage(corpus_and_queries, model_dir, tmp_path):
     broken = Encoder(EncoderSpec(str(model_dir)), device="cpu")
-    broken.encode_passages = lambda texts, titles=None: np.full((len(texts), 16), np.nan, np.float32)
+    broken.encode_passages = lambda texts, titles=None: np.full(
+        (len(texts), 16), np.nan, np.float32
+    )
     with pytest.raises(XqgError, match="passage '-1018987027025691298' holds NaN"):
         encode_corpus(corpus_and_queries[0], tmp_path / "s", broken)
     assert not (tmp_path / "s").exists()
@@ -188,8 +190,10 @@ def test_bad_input_is_one_line_and_status_2(corpus_and_queries, model_dir, tmp_p
     said = run("input", "--corpus", corpus, "output", "--embeddings", tmp_path / "s",
                "encoder", "--encoder", model_dir, "xqg", "--queries", queries)  # fmt: skip
     assert said.returncode == 2
-    assert said.stderr.strip().splitlines()[-1].startswith(
-        f"error: {queries}:31: docid 'nobody' is not in the corpus"
+    assert (
+        said.stderr.strip()
+        .splitlines()[-1]
+        .startswith(f"error: {queries}:31: docid 'nobody' is not in the corpus")
     )
     assert "Traceback" not in said.stderr
     assert not (tmp_path / "s").exists()

@@ -17,7 +17,10 @@ def one_by_one(model_dir, text, pooling, pair=None, max_length=256):
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    tokenizer, model = AutoTokenizer.from_pretrained(model_dir), AutoModel.from_pretrained(model_dir)
+    tokenizer, model = (
+        AutoTokenizer.from_pretrained(model_dir),
+        AutoModel.from_pretrained(model_dir),
+    )
     inputs = tokenizer(
         text, pair, return_tensors="pt", truncation=True, max_length=max_length,
         return_token_type_ids=False,

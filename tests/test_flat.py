@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.flat import FlatIndexWriter, check_finite, open_index
+from pyserini_xqg.flat import FlatIndexWriter, check_finite, check_vectors, open_index
 from pyserini_xqg.output import OutputFolder
 
 
@@ -59,3 +59,9 @@ def test_nan_names_the_passage(tmp_path):
             writer.append(["a", "b", "c"], vectors)
         with pytest.raises(XqgError, match=r"shape \(3, 2\) for 2 docids; expected \(2, 2\)"):
             writer.append(["a", "b"], np.zeros((3, 2), dtype=np.float32))
+
+
+def test_one_vector_for_all_is_refused():
+    with pytest.raises(XqgError, match="all 3 passages from 'a' on have the same vector"):
+        check_vectors(np.ones((3, 2), dtype=np.float32), ["a", "b", "c"])
+    check_vectors(np.ones((1, 2), dtype=np.float32), ["a"])

@@ -61,11 +61,13 @@ def test_paper_in_float64(data, alpha):
     passages, sums, counts, queries = data
     weights = {"ar": 0.5, "te": 2.0}
     w = {"ar": 0.5, "bn": 1.0, "te": 2.0}
-    expected = np.array([
-        (1 - alpha) * passages[p].astype(np.float64)
-        + alpha * sum(w[x] * queries[x][p].sum(axis=0) for x in LANGUAGES)
-        for p in range(N)
-    ])
+    expected = np.array(
+        [
+            (1 - alpha) * passages[p].astype(np.float64)
+            + alpha * sum(w[x] * queries[x][p].sum(axis=0) for x in LANGUAGES)
+            for p in range(N)
+        ]
+    )
     fused = fuse(passages, sums, counts, method="paper", alpha=alpha, weights=weights)
     if alpha == 1.0:
         assert not fused[:3].any()  # published: nothing is left of a passage without queries
@@ -92,9 +94,7 @@ def test_mean_in_float64(data, alpha):
 
 def test_mean_ignores_languages_of_weight_zero(data):
     passages, sums, counts, _ = data
-    only = fuse(
-        passages, {"ar": sums["ar"]}, {"ar": counts["ar"]}, method="mean", alpha=0.3
-    )
+    only = fuse(passages, {"ar": sums["ar"]}, {"ar": counts["ar"]}, method="mean", alpha=0.3)
     weighted = fuse(
         passages, sums, counts, method="mean", alpha=0.3, weights={"bn": 0, "te": 0, "ar": 1}
     )

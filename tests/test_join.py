@@ -72,9 +72,10 @@ def test_digests_are_those_of_the_content(tmp_path, write_jsonl, work):
     packed = tmp_path / "b.jsonl.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert Join(path, [], work).digests == Join(packed, [], work).digests
-    assert Join(write_jsonl("c.jsonl", [{"id": "1", "text": "y"}]), [], work).digests != Join(
-        path, [], work
-    ).digests
+    assert (
+        Join(write_jsonl("c.jsonl", [{"id": "1", "text": "y"}]), [], work).digests
+        != Join(path, [], work).digests
+    )
 
 
 def test_empty_text_is_counted(write_jsonl, work):

@@ -26,7 +26,9 @@ def test_canonical_case(code, canonical):
         assert check_language(code) == canonical
 
 
-@pytest.mark.parametrize("code", ["", " ar", "ar ", "a", "ar_EG", "../ar", "arabic!", "ar-", "te\n"])
+@pytest.mark.parametrize(
+    "code", ["", " ar", "ar ", "a", "ar_EG", "../ar", "arabic!", "ar-", "te\n"]
+)
 def test_malformed(code):
     with pytest.raises(XqgError, match=r"q\.jsonl:3: .* is not a language code; expected a BCP 47"):
         check_language(code, "q.jsonl:3")

@@ -51,7 +51,10 @@ def test_passages(row, form, expected):
         (b"[1]", "c.jsonl:9: expected a JSON object, found a list"),
         (b"[" * 100_000, "c.jsonl:9: not JSON"),
         (b'{"docid": "\xff"}', r"c.jsonl:9: not UTF-8 \(byte 12 of the line\)"),
-        (line(text="b"), "c.jsonl:9: no docid; expected a string in docid or id or _id, found text"),
+        (
+            line(text="b"),
+            "c.jsonl:9: no docid; expected a string in docid or id or _id, found text",
+        ),
         (line(docid=True, text="b"), "c.jsonl:9: no docid"),
         (line(docid="a b", text="b"), "c.jsonl:9: docid 'a b' is empty or holds white space"),
         (line(docid="a\n", text="b"), "holds white space"),

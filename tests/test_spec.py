@@ -11,7 +11,11 @@ from pyserini_xqg.spec import EncoderSpec
 
 def test_preset_by_name_and_by_exact_model():
     spec = EncoderSpec.resolve(None, "e5-base")
-    assert (spec.model, spec.pooling, spec.l2_norm) == ("intfloat/multilingual-e5-base", "mean", True)
+    assert (spec.model, spec.pooling, spec.l2_norm) == (
+        "intfloat/multilingual-e5-base",
+        "mean",
+        True,
+    )
     assert (spec.query_prefix, spec.passage_prefix) == ("query: ", "passage: ")
     assert EncoderSpec.resolve("intfloat/multilingual-e5-base") == spec
 
