@@ -1,0 +1,224 @@
+"""What the demo does: encode, index, choose on the dev half, search the test half, fuse, score."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from pyserini_xqg.demo import LANGUAGES, MEASURES, TINY_ENCODER, XQG_MINI
+from pyserini_xqg.evaluate import bootstrap_interval, score_by_topic
+from pyserini_xqg.search import read_topics
+
+#: What the dev half chooses among; 0 is no augmentation.
+ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+#: Weights of the dense run beside BM25, whose scores are some 30 times as large; 1 is dense alone.
+WEIGHTS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
+_CHOSEN_BY = "RR@10"
+
+
+class Scores(NamedTuple):
+    """One measure of one system on the test half: percentages by language, and over all of them.
+
+    Attributes
+    ----------
+    by_language : dict of str to float
+        The seven query languages and English.
+    mean : float
+        Of the seven query languages.
+    interval : tuple of two floats
+        95 % bootstrap interval of that mean, passages resampled.
+    """
+
+    by_language: dict[str, float]
+    mean: float
+    interval: tuple[float, float]
+
+
+class System(NamedTuple):
+    """A row of the table: name, run file, and scores by measure."""
+
+    name: str
+    run: Path
+    scores: dict[str, Scores]
+
+
+class Results(NamedTuple):
+    """What the demo found.
+
+    Attributes
+    ----------
+    systems : list of System
+    topics : dict of str to int
+        Test topics by language.
+    alpha, weight : float
+        Chosen on the dev half.
+    commands : list of str
+        Those that lead to the test runs.
+    """
+
+    systems: list[System]
+    topics: dict[str, int]
+    alpha: float
+    weight: float
+    commands: list[str]
+
+
+class Demo:
+    """Runs our commands as a user would, inside this process, and remembers them.
+
+    Parameters
+    ----------
+    output : Path
+        A folder for stores, indexes and runs.
+    say : callable
+        Receives a line for each step.
+    """
+
+    def __init__(self, output: Path, say: Callable[[str], None]) -> None:
+        self.output = output
+        self.say = say
+        self.commands: list[str] = []
+        self._topics = {half: read_topics(XQG_MINI / f"topics.{half}.jsonl") for half in _HALVES}
+        self._passage_of = {
+            line.split()[0]: line.split()[2]
+            for half in _HALVES
+            for line in (XQG_MINI / f"qrels.{half}.txt").read_text().splitlines()
+        }
+
+    def run(self) -> Results:
+        """Do it all."""
+        self.say("encoding passages and queries")
+        self._encode()
+        self.say("passages only, xQG as published, queries alone")
+        systems = [
+            self._dense("passages only", "plain", "paper", 0.0),
+            self._dense("xQG as published, alpha 0.01", "xqg", "paper", 0.01),
+        ]
+        self.say("choosing alpha of routed indexes on the dev half")
+        alpha = self._choose(ALPHAS, self._routed_on_dev)
+        routed = self._dense(f"routed, alpha {alpha:g} (dev)", "routed", "mean", alpha, routed=True)
+        self.say("BM25 over passages and queries")
+        bm25 = self._bm25("BM25 with queries", "bm25", with_queries=True)
+        self.say("choosing the weight of their fusion on the dev half")
+        self._search("routed", "dev")
+        self._search("bm25", "dev")
+        weight = self._choose(WEIGHTS, lambda weight: self._fuse(weight, "dev", keep=False))
+        fused = self._system(f"fused, weight {weight:g} (dev)", self._fuse(weight, "test"))
+        alone = self._dense("queries alone, routed", "alone", "mean", 1.0, routed=True)
+        passages = self._bm25("BM25 on passages", "bm25-passages", with_queries=False)
+        self._command(
+            "pyserini_xqg.run", "pyserini.eval.trec_eval", "-c", "-m", "recip_rank",
+            XQG_MINI / "qrels.test.txt", fused.run, execute=False,
+        )  # fmt: skip
+        counts = {
+            language: sum(topic.language == language for topic in self._topics["test"])
+            for language in (*LANGUAGES, "en")
+        }
+        systems += [routed, bm25, fused, alone, passages]
+        return Results(systems, counts, alpha, weight, self.commands)
+
+    def _encode(self) -> None:
+        self._command(
+            "pyserini_xqg.encode",
+            "input", "--corpus", XQG_MINI / "corpus.jsonl", "--fields", "title", "text",
+            "output", "--embeddings", self.output / "store",
+            "encoder", "--encoder", TINY_ENCODER, "--fields", "title", "text", "--device", "cpu",
+            "xqg", "--queries", XQG_MINI / "queries.jsonl",
+        )  # fmt: skip
+
+    def _index(
+        self, name: str, method: str, alpha: float, *, routed: bool = False, keep: bool = True
+    ) -> None:
+        self._command(
+            "pyserini_xqg.index", "--embeddings", self.output / "store",
+            "--output", self.output / name, "--method", method, "--alpha", alpha,
+            *(["--routed"] if routed else []), keep=keep,
+        )  # fmt: skip
+
+    def _dense(
+        self, title: str, name: str, method: str, alpha: float, *, routed: bool = False
+    ) -> System:
+        self._index(name, method, alpha, routed=routed)
+        return self._system(title, self._search(name, "test"))
+
+    def _bm25(self, title: str, name: str, *, with_queries: bool) -> System:
+        self._command(
+            "pyserini_xqg.index", "--to", "bm25", "--corpus", XQG_MINI / "corpus.jsonl",
+            "--output", self.output / name,
+            *(["--queries", XQG_MINI / "queries.jsonl"] if with_queries else []),
+        )  # fmt: skip
+        return self._system(title, self._search(name, "test"))
+
+    def _search(self, name: str, half: str, *, keep: bool = True) -> Path:
+        run = self.output / f"{name}.{half}.run"
+        self._command(
+            "pyserini_xqg.search", "--index", self.output / name,
+            "--topics", XQG_MINI / f"topics.{half}.jsonl", "--output", run, "--hits", 100,
+            "--device", "cpu", keep=keep,
+        )  # fmt: skip
+        return run
+
+    def _fuse(self, weight: float, half: str, *, keep: bool = True) -> Path:
+        run = self.output / (f"fused.{half}.run" if keep else f"fused-{weight:g}.{half}.run")
+        self._command(
+            "pyserini_xqg.run", "pyserini.fusion", "--method", "interpolation", "--alpha", weight,
+            "--runs", self.output / f"routed.{half}.run", self.output / f"bm25.{half}.run",
+            "--output", run, "--k", 100, "--runtag", "fused", keep=keep,
+        )  # fmt: skip
+        return run
+
+    def _routed_on_dev(self, alpha: float) -> Path:
+        name = f"routed-{alpha:g}"
+        self._index(name, "mean", alpha, routed=True, keep=False)
+        run = self._search(name, "dev", keep=False)
+        shutil.rmtree(self.output / name)
+        return run
+
+    def _choose(self, values: Iterable[float], run_on_dev: Callable[[float], Path]) -> float:
+        """The value with the best pooled score on the dev half; the smallest of equals."""
+        scores = {}
+        for value in values:
+            run = run_on_dev(value)
+            scores[value] = self._pooled(run, "dev", _CHOSEN_BY)
+            run.unlink()
+        return max(scores, key=lambda value: (scores[value], -value))
+
+    def _pooled(self, run: Path, half: str, measure: str) -> float:
+        by_topic = score_by_topic(XQG_MINI / f"qrels.{half}.txt", run, [measure])[measure]
+        asked = [t.qid for t in self._topics[half] if t.language in LANGUAGES]
+        return sum(by_topic[qid] for qid in asked) / len(asked)
+
+    def _system(self, name: str, run: Path) -> System:
+        scores = {}
+        by_measure = score_by_topic(XQG_MINI / "qrels.test.txt", run, MEASURES)
+        for measure, by_topic in by_measure.items():
+            of: dict[str, list[float]] = {}
+            for topic in self._topics["test"]:
+                of.setdefault(topic.language, []).append(100 * by_topic[topic.qid])
+            pooled = {
+                topic.qid: 100 * by_topic[topic.qid]
+                for topic in self._topics["test"]
+                if topic.language in LANGUAGES
+            }
+            scores[measure] = Scores(
+                {language: sum(values) / len(values) for language, values in of.items()},
+                sum(pooled.values()) / len(pooled),
+                bootstrap_interval(pooled, self._passage_of),
+            )
+        return System(name, run, scores)
+
+    def _command(
+        self, module: str, *words: object, keep: bool = True, execute: bool = True
+    ) -> None:
+        arguments = [str(word) for word in words]
+        if keep:
+            self.commands.append(f"python -m {module} {shlex.join(arguments)}")
+        if execute:
+            import_module(module).main(arguments)
+
+
+_HALVES = ("dev", "test")
