@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+
+_DISK_FULL = (
+    "no space left on the device (writing {}): free some and run the same command again; finished "
+    "blocks are kept"
+)
 
 
 class XqgError(Exception):
@@ -31,12 +37,13 @@ def run_command(main: Callable[[Sequence[str] | None], None]) -> None:
     except BrokenPipeError:  # `... | head` closed our output: not the user's mistake
         sys.stderr.close()
         sys.exit(1)
+    except sqlite3.OperationalError as error:
+        if "full" not in str(error):
+            raise
+        _stop(_DISK_FULL.format("a temporary table"))
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            _stop(
-                f"no space left on the device (writing {error.filename or 'the output'}): "
-                "free some and run the same command again; finished blocks are kept"
-            )
+            _stop(_DISK_FULL.format(error.filename or "the output"))
         _stop(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)

@@ -19,6 +19,7 @@ from pyserini_xqg.errors import XqgError
 from pyserini_xqg.files import Line, input_files, is_tsv, read_lines, unpacked
 from pyserini_xqg.languages import check_language
 from pyserini_xqg.records import (
+    GeneratedQueries,
     Passage,
     PassageFormat,
     parse_passage,
@@ -145,29 +146,33 @@ class Join:
             if row >= self.passages:
                 return
 
-    def queries_of(self, docids: Sequence[str]) -> list[dict[str, list[str]]]:
-        """For each docid its generated queries by language, blank ones left out."""
+    def query_rows(self, docids: Sequence[str]) -> Iterator[tuple[GeneratedQueries, bytes]]:
+        """Each row of queries for these docids, with its line, in the order of the inputs."""
         marks = ",".join("?" * len(docids))
         places = self._db.execute(
             f"select docid, file, line, offset from queries where docid in ({marks}) "
             "order by input, file, offset",
             list(docids),
         ).fetchall()
-        found: dict[str, dict[str, list[str]]] = {docid: {} for docid in docids}
         for docid, index, number, offset in places:
             file = self._open.get(index)
             if file is None:
                 file = self._open[index] = open(self._sources[index].plain, "rb")  # noqa: SIM115
             file.seek(offset)
-            row = parse_queries(file.readline(), f"{self._sources[index].name}:{number}")
+            line, where = file.readline(), f"{self._sources[index].name}:{number}"
+            row = parse_queries(line, where)
             if row.docid != docid:
-                raise XqgError(
-                    f"{self._sources[index].name} changed while it was read; start again"
-                )
+                raise XqgError(f"{where}: the file changed while it was read; start again")
+            yield row, line
+
+    def queries_of(self, docids: Sequence[str]) -> list[dict[str, list[str]]]:
+        """For each docid its generated queries by language, blank ones left out."""
+        found: dict[str, dict[str, list[str]]] = {docid: {} for docid in docids}
+        for row, _ in self.query_rows(docids):
             for language, texts in row.queries.items():
                 kept = [text for text in texts if text.strip()]
                 if kept and language in self.languages:
-                    found[docid].setdefault(language, []).extend(kept)
+                    found[row.docid].setdefault(language, []).extend(kept)
         return [found[docid] for docid in docids]
 
     def _read_corpus(self, path: str | Path, work: Path) -> None:

@@ -25,6 +25,21 @@ NAMES = {
     "yo": "Yoruba", "zh": "Chinese", "zu": "Zulu",
 }  # fmt: skip
 
+#: ISO 15924 codes of the scripts of those languages that are not, or not only, written in Latin.
+SCRIPTS = {
+    "am": ("Ethi",), "ar": ("Arab",), "bg": ("Cyrl",), "bn": ("Beng",), "el": ("Grek",),
+    "fa": ("Arab",), "gu": ("Gujr",), "he": ("Hebr",), "hi": ("Deva",),
+    "ja": ("Hira", "Kana", "Hani"), "km": ("Khmr",), "kn": ("Knda",), "ko": ("Hang", "Hani"),
+    "ml": ("Mlym",), "mr": ("Deva",), "my": ("Mymr",), "ne": ("Deva",), "pa": ("Guru", "Arab"),
+    "ps": ("Arab",), "ru": ("Cyrl",), "sr": ("Cyrl", "Latn"), "ta": ("Taml",), "te": ("Telu",),
+    "th": ("Thai",), "uk": ("Cyrl",), "ur": ("Arab",), "uz": ("Latn", "Cyrl"), "zh": ("Hani",),
+}  # fmt: skip
+# What the script subtags that stand for several scripts, or for a variant, mean.
+_SUBTAGS = {
+    "Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hira", "Kana", "Hani"),
+    "Kore": ("Hang", "Hani"),
+}  # fmt: skip
+
 # RFC 5646, section 2.1, without the grandfathered tags. Letters, digits and hyphens only, so that
 # a code is safe in a file name.
 _WELL_FORMED = re.compile(
@@ -69,3 +84,23 @@ def check_language(code: str, where: str = "language") -> str:
         canonical += "-" + match["region"].upper()
     rest = code[len(canonical) :]
     return canonical + rest.lower()
+
+
+def scripts_of(code: str) -> tuple[str, ...]:
+    """The scripts that a language is written in, as ISO 15924 codes.
+
+    Parameters
+    ----------
+    code : str
+        As `check_language` returns it. A script subtag decides: ``bn-Latn`` is in Latin.
+
+    Returns
+    -------
+    tuple of str
+        Empty where neither the code nor `NAMES` says.
+    """
+    language, _, rest = code.partition("-")
+    script = rest.partition("-")[0]
+    if len(script) == 4 and script.isalpha():
+        return _SUBTAGS.get(script, (script,))
+    return SCRIPTS.get(language, ("Latn",)) if language in NAMES else ()

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from math import isfinite
 from typing import Any, NamedTuple
 
 from pyserini_xqg.errors import XqgError
@@ -23,10 +24,19 @@ class Passage(NamedTuple):
 
 
 class GeneratedQueries(NamedTuple):
-    """The generated queries of one passage, by language code."""
+    """The generated queries of one passage, by language code.
+
+    Attributes
+    ----------
+    docid : str
+    queries : dict of language to list of str
+    scores : dict of language to list of float or None
+        Beside the queries where the row has scores; None for a query without one.
+    """
 
     docid: str
     queries: dict[str, list[str]]
+    scores: dict[str, list[float | None]] | None = None
 
 
 class Topic(NamedTuple):
@@ -133,10 +143,13 @@ def parse_tsv_passage(line: bytes, where: str) -> Passage:
 def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> GeneratedQueries:
     """A row of generated queries: ``{"docid": ..., "generated_queries": {"ar": ["..."]}}``.
 
+    Beside them there may be ``scores`` of the same shape.
+
     Raises
     ------
     XqgError
-        Naming `where`, for a broken row or a language code that is not well-formed.
+        Naming `where`, for a broken row, a language code that is not well-formed, or scores that
+        do not fit the queries.
     """
     row = parse_json(line, where)
     docid = _docid(row, where, docid_field)
@@ -146,7 +159,14 @@ def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> Ge
             f"{where}: expected 'generated_queries' to be an object of lists by "
             f"language, found {_found(queries)}"
         )
+    scores = row.get("scores")
+    if scores is not None and (not isinstance(scores, dict) or scores.keys() - queries.keys()):
+        raise XqgError(
+            f"{where}: expected 'scores' to be an object of lists by the languages of "
+            f"'generated_queries', found {_found(scores)}"
+        )
     by_language: dict[str, list[str]] = {}
+    scores_by_language: dict[str, list[float | None]] = {}
     for code, texts in queries.items():
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise XqgError(
@@ -155,7 +175,10 @@ def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> Ge
             )
         language = _canonical(code) or check_language(code, where)
         by_language.setdefault(language, []).extend(texts)
-    return GeneratedQueries(docid, by_language)
+        if scores is not None:
+            of_language = _scores(scores.get(code), len(texts), f"{where}: scores[{code!r}]")
+            scores_by_language.setdefault(language, []).extend(of_language)
+    return GeneratedQueries(docid, by_language, None if scores is None else scores_by_language)
 
 
 def parse_topic(line: bytes, where: str, language: str | None = None) -> Topic:
@@ -231,6 +254,20 @@ def _text(row: dict[str, Any], field: str, where: str) -> str:
     if not isinstance(value, str):
         raise XqgError(f"{where}: expected {field!r} to be a string, found {_found(value)}")
     return value
+
+
+def _scores(values: Any, count: int, where: str) -> list[float | None]:
+    if values is None:
+        return [None] * count
+    if (
+        not isinstance(values, list)
+        or len(values) != count
+        or not all(v is None or (type(v) in (int, float) and isfinite(v)) for v in values)
+    ):
+        raise XqgError(
+            f"{where}: expected {count} numbers, one for each query, found {_found(values)}"
+        )
+    return list(values)
 
 
 def _found(value: Any) -> str:

@@ -1,0 +1,96 @@
+"""A writer for Pyserini's encoding loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from pyserini.encode._base import RepresentationWriter
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.flat import FlatIndexWriter
+from pyserini_xqg.manifest import MANIFEST, index_manifest
+from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.plugin.encoders import XqgDocumentEncoder
+from pyserini_xqg.probes import make_probes
+from pyserini_xqg.records import check_docid
+
+
+class XqgRepresentationWriter(RepresentationWriter):
+    """Pyserini's writer for vectors that `XqgDocumentEncoder` made: a flat index of ours.
+
+    Use it as a context. Unlike the stock writers it leaves nothing that could be taken for whole
+    when the block ends with an error.
+
+    Parameters
+    ----------
+    dir_path : path-like
+        The index folder to make.
+    encoder : XqgDocumentEncoder
+        Whose specification and fusion settings the index records.
+    overwrite : bool
+
+    Raises
+    ------
+    XqgError
+        For vectors that are not finite, and docids that are not unique or hold white space.
+    """
+
+    def __init__(
+        self, dir_path: str | Path, encoder: XqgDocumentEncoder, *, overwrite: bool = False
+    ) -> None:
+        self._folder = OutputFolder(dir_path, MANIFEST, overwrite=overwrite)
+        self._encoder = encoder
+        self._queries: dict[str, int] = {}
+        self._samples: dict[str, str] = {}
+        self._seen: set[str] = set()
+
+    def __enter__(self) -> XqgRepresentationWriter:
+        self._folder.__enter__()
+        self._folder.discard()  # the caller's loop starts anew, so does the folder
+        self._writer = FlatIndexWriter(self._folder, {}, self._encoder.encoder.dimension)
+        return self
+
+    def write(self, batch_info: Mapping[str, Any], fields: Sequence[str] | None = None) -> None:
+        """Add a batch: ``id``, ``vector``, and what it was made from (``text``, ``queries``)."""
+        docids = [check_docid(str(docid), "batch") for docid in batch_info["id"]]
+        for docid in docids:
+            if docid in self._seen:
+                raise XqgError(f"duplicate docid {docid!r}; docids must be unique")
+            self._seen.add(docid)
+        for text in batch_info.get("text") or ():
+            if text and "und" not in self._samples:
+                self._samples["und"] = " ".join(text.split()[:12])
+        for of_passage in batch_info.get("queries") or ():
+            for language, texts in of_passage.items():
+                self._queries[language] = self._queries.get(language, 0) + len(texts)
+                if texts:
+                    self._samples.setdefault(language, texts[0])
+        self._writer.append(docids, np.asarray(batch_info["vector"], dtype=np.float32))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                encoder = self._encoder.encoder
+                self._writer.finish(
+                    index_manifest(
+                        kind="faiss",
+                        type="flat",
+                        fusion=self._encoder.fusion,
+                        queries=dict(sorted(self._queries.items())),
+                        encoder=encoder.spec.to_dict(),
+                        passages=self._folder.rows,
+                        dimension=encoder.dimension,
+                        probes=make_probes(encoder, self._samples),
+                    )
+                )
+        finally:
+            self._folder.__exit__(kind, error, trace)

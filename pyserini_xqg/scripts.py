@@ -1,0 +1,80 @@
+"""Which scripts a text is written in, and when two texts count as the same."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+from pyserini_xqg.languages import scripts_of
+
+#: Share of a query's letters that its language's own scripts must have: the rest may be names.
+OWN_SHARE = 0.3
+# A letter of a third script is no name but another language; a symbol such as alpha may occur.
+_FOREIGN_SHARE = 0.1
+
+# The first word of a letter's Unicode name is its script.
+_BY_NAME = {
+    "ARABIC": "Arab", "ARMENIAN": "Armn", "BENGALI": "Beng", "CJK": "Hani", "CYRILLIC": "Cyrl",
+    "DEVANAGARI": "Deva", "ETHIOPIC": "Ethi", "GEORGIAN": "Geor", "GREEK": "Grek",
+    "GUJARATI": "Gujr", "GURMUKHI": "Guru", "HANGUL": "Hang", "HEBREW": "Hebr",
+    "HIRAGANA": "Hira", "IDEOGRAPHIC": "Hani", "KANNADA": "Knda", "KATAKANA": "Kana",
+    "KHMER": "Khmr", "LAO": "Laoo", "LATIN": "Latn", "MALAYALAM": "Mlym", "MONGOLIAN": "Mong",
+    "MYANMAR": "Mymr", "ORIYA": "Orya", "SINHALA": "Sinh", "TAMIL": "Taml", "TELUGU": "Telu",
+    "THAANA": "Thaa", "THAI": "Thai", "TIBETAN": "Tibt", "TIFINAGH": "Tfng",
+}  # fmt: skip
+
+
+def normalise(text: str) -> str:
+    """The text as duplicates are compared: NFKC, case folded, joiners left out, single spaces."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    if not folded.isascii():
+        folded = "".join(c for c in folded if unicodedata.category(c) != "Cf")
+    return " ".join(folded.split())
+
+
+def letters_by_script(text: str) -> Counter[str]:
+    """Letters and vowel signs by ISO 15924 code; ``Zzzz`` for a script that is not listed."""
+    return Counter(
+        script for c in unicodedata.normalize("NFKC", text) if (script := _script(c)) is not None
+    )
+
+
+def in_scripts_of(text: str, language: str, share: float = OWN_SHARE) -> bool:
+    """Whether a text may be in a language, judged by its letters.
+
+    At least `share` of them must be of the language's own scripts; Latin ones beside them are names
+    (``BBC``), those of a third script are another language. Han characters alone are Chinese, not
+    Japanese or Korean. True for a language whose scripts nobody listed.
+
+    Parameters
+    ----------
+    text : str
+    language : str
+        As `pyserini_xqg.languages.check_language` returns it.
+    share : float
+    """
+    scripts = scripts_of(language)
+    if not scripts:
+        return True
+    letters = letters_by_script(text)
+    total = letters.total()
+    own = sum(letters[script] for script in scripts)
+    foreign = total - own - (0 if "Latn" in scripts else letters["Latn"])
+    needed = [script for script in scripts if script != "Hani"] or scripts
+    return (
+        any(letters[script] for script in needed)
+        and own >= share * total
+        and foreign <= _FOREIGN_SHARE * total
+    )
+
+
+@lru_cache(maxsize=1 << 16)
+def _script(character: str) -> str | None:
+    category = unicodedata.category(character)
+    name = unicodedata.name(character, "")
+    # Modifier letters and accents go with any script; a vowel sign has its script in its name.
+    if category[0] not in "LM" or name.startswith(("MODIFIER", "COMBINING")):
+        return None
+    first = name.partition(" ")[0].partition("-")[0]
+    return _BY_NAME.get(first, "Zzzz" if category[0] == "L" else None)
