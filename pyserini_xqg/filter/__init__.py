@@ -1,1 +1,0 @@
-"""Clean generated queries: ``python -m pyserini_xqg.filter``."""
