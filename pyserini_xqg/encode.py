@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -186,8 +187,75 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--keep-queries out, or leave --to-faiss out to make a store"
         )
 
-    from pyserini_xqg.encoder import Encoder
     from pyserini_xqg.files import input_files
+    from pyserini_xqg.records import PassageFormat
+
+    for path in (source.corpus, *(xqg.queries if xqg else ())):
+        input_files(path)  # a missing file is found before a model is loaded
+    encoder = encoder_from(model, xqg.generated_queries_as if xqg else None)
+    form = PassageFormat(
+        source.fields,
+        source.docid_field,
+        source.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
+    )
+    queries = xqg.queries if xqg else ()
+    languages = xqg.languages if xqg else None
+    ignore_unknown = bool(xqg and xqg.ignore_unknown)
+    keep_queries = bool(xqg and xqg.keep_queries)
+    if output.dry_run:
+        with tempfile.TemporaryDirectory() as work:
+            join = Join(
+                source.corpus,
+                queries,
+                Path(work),
+                form=form,
+                languages=languages,
+                ignore_unknown=ignore_unknown,
+            )
+            rows = shard_range(join.passages, source.shard_id, source.shard_num)
+            print(
+                estimate(
+                    join,
+                    encoder,
+                    model.fields,
+                    *rows,
+                    dtype=output.dtype,
+                    keep_queries=keep_queries,
+                    to_faiss=output.to_faiss,
+                )
+            )
+            join.close()
+        return
+    encode_corpus(
+        source.corpus,
+        output.embeddings,
+        encoder,
+        queries=queries,
+        languages=languages,
+        fields=model.fields,
+        form=form,
+        ignore_unknown=ignore_unknown,
+        shard_id=source.shard_id,
+        shard_num=source.shard_num,
+        dtype=output.dtype,
+        keep_queries=keep_queries,
+        to_faiss=fusion if output.to_faiss else None,
+        overwrite=output.overwrite,
+    )
+
+
+def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = None) -> Encoder:
+    """The encoder that the options of `pyserini_xqg.groups.add_encoder_options` describe.
+
+    Raises
+    ------
+    XqgError
+        For an unknown preset, a model that cannot be loaded, or options that do not fit together.
+    """
+    from pyserini_xqg.encoder import Encoder
+    from pyserini_xqg.estimate import estimate
+    from pyserini_xqg.files import input_files
+    from pyserini_xqg.join import Join, shard_range
     from pyserini_xqg.records import PassageFormat
     from pyserini_xqg.spec import EncoderSpec
 
@@ -205,36 +273,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         query_model=model.query_encoder,
         add_sep=model.add_sep,
         trust_remote_code=model.trust_remote_code,
-        generated_queries_as=xqg.generated_queries_as if xqg else None,
+        generated_queries_as=generated_queries_as,
     )
-    for path in (source.corpus, *(xqg.queries if xqg else ())):
-        input_files(path)  # a missing file is found before a model is loaded
     encoder = Encoder(spec, device=model.device, batch_size=model.batch_size)
     if model.dimension not in (None, encoder.dimension):
         raise XqgError(
             f"--dimension {model.dimension}: {spec.model} has {encoder.dimension}; leave "
             "the option out"
         )
-    encode_corpus(
-        source.corpus,
-        output.embeddings,
-        encoder,
-        queries=xqg.queries if xqg else (),
-        languages=xqg.languages if xqg else None,
-        fields=model.fields,
-        ignore_unknown=bool(xqg and xqg.ignore_unknown),
-        form=PassageFormat(
-            source.fields,
-            source.docid_field,
-            source.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
-        ),
-        shard_id=source.shard_id,
-        shard_num=source.shard_num,
-        dtype=output.dtype,
-        keep_queries=bool(xqg and xqg.keep_queries),
-        to_faiss=fusion if output.to_faiss else None,
-        overwrite=output.overwrite,
-    )
+    return encoder
 
 
 def _passage_prefix(model: argparse.Namespace) -> str | None:

@@ -103,8 +103,27 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     add("--to-faiss", action="store_true", help="write a flat FAISS index straight away")
     add("--dtype", default="float32", choices=("float32", "float16"), help="of the store")
     add("--overwrite", action="store_true")
+    add("--dry-run", action="store_true", help="measure a sample: hours, disk and memory")
 
-    add = parsers["encoder"].add_argument
+    add_encoder_options(parsers["encoder"])
+
+    add = parsers["xqg"].add_argument
+    add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
+    add("--languages", nargs="+", help="keep these only")
+    add(
+        "--ignore-unknown",
+        action="store_true",
+        help="count queries for docids that the corpus lacks instead of refusing them",
+    )
+    add("--keep-queries", action="store_true", help="store every query's vector beside the sums")
+    add("--generated-queries-as", choices=SIDES, help="the encoder's side that reads them (query)")
+    add_fusion_options(parsers["xqg"])
+    return parsers
+
+
+def add_encoder_options(parser: argparse._ActionsContainer) -> None:
+    """The options that describe an encoder, for every command that loads one."""
+    add = parser.add_argument
     add("--encoder", help="hub name or folder")
     add("--preset", choices=PRESETS, metavar="NAME", help=f"one of {', '.join(PRESETS)}")
     add(
@@ -130,16 +149,3 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     add("--device", help="cpu, cuda:0 ...; by default the first accelerator there is")
     add("--dimension", type=int, help="only checked: the model knows its own")
     add("--trust-remote-code", action="store_true", default=None, help="run the hub's own code")
-
-    add = parsers["xqg"].add_argument
-    add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
-    add("--languages", nargs="+", help="keep these only")
-    add(
-        "--ignore-unknown",
-        action="store_true",
-        help="count queries for docids that the corpus lacks instead of refusing them",
-    )
-    add("--keep-queries", action="store_true", help="store every query's vector beside the sums")
-    add("--generated-queries-as", choices=SIDES, help="the encoder's side that reads them (query)")
-    add_fusion_options(parsers["xqg"])
-    return parsers

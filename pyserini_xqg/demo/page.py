@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.demo import CAVEAT, LANGUAGES, MEASURES, XQG_MINI
-from pyserini_xqg.demo.pipeline import Results
+from pyserini_xqg.demo.pipeline import Results, Scores
 from pyserini_xqg.languages import NAMES
 
 _STYLE = """
@@ -22,6 +22,7 @@ th, td { padding: .25rem .45rem; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #444; }
 tbody tr:nth-child(even) { background: #f6f6f6; }
 tr.n td { border-top: 1px solid #999; color: #555; }
+small { color: #666; }
 img { max-width: 100%; height: auto; } .search { border-top: 1px solid #ccc; margin-top: 1.5rem; }
 .question { font-size: 1.15rem; margin: .6rem 0 .1rem; } .english, .note { color: #555; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem; }
@@ -44,7 +45,7 @@ def write_page(results: Results, output: Path) -> None:
         f"<p class='caveat'>{CAVEAT}</p>",
         *(_table(results, measure) for measure in MEASURES),
         "<p class='note'>Test half; alpha and weight chosen on the dev half by pooled MRR@10. "
-        "Mean: the seven query languages, with a 95 % bootstrap interval over passages. English: "
+        "Mean: the seven query languages. Intervals: 95 %, by bootstrap over passages. English: "
         "the same questions in the passages' own language. The last two rows are for "
         "comparison.</p>",
         f"<img alt='Success at 1 by language and system' src='data:image/png;base64,{picture}'>",
@@ -65,11 +66,11 @@ def _table(results: Results, measure: str) -> str:
     rows = []
     for system in results.systems:
         scores = system.scores[measure]
-        cells = "".join(f"<td>{scores.by_language[language]:.1f}</td>" for language in LANGUAGES)
+        cells = "".join(_cell(scores, language) for language in LANGUAGES)
         low, high = scores.interval
         rows.append(
             f"<tr><td>{escape(system.name)}</td>{cells}<td><b>{scores.mean:.1f}</b></td>"
-            f"<td>[{low:.1f}, {high:.1f}]</td><td>{scores.by_language['en']:.1f}</td></tr>"
+            f"<td>[{low:.1f}, {high:.1f}]</td>{_cell(scores, 'en')}</tr>"
         )
     counts = "".join(f"<td>{results.topics[language]}</td>" for language in LANGUAGES)
     total = sum(results.topics[language] for language in LANGUAGES)
@@ -79,6 +80,12 @@ def _table(results: Results, measure: str) -> str:
         f"<tr class='n'><td>n</td>{counts}<td>{total}</td><td></td>"
         f"<td>{results.topics['en']}</td></tr></tbody></table></div>"
     )
+
+
+def _cell(scores: Scores, language: str) -> str:
+    low, high = scores.intervals[language]
+    score = scores.by_language[language]
+    return f"<td>{score:.1f}<br><small>{low:.0f}&ndash;{high:.0f}</small></td>"
 
 
 def _searches(results: Results) -> list[str]:

@@ -27,13 +27,16 @@ class Scores(NamedTuple):
     ----------
     by_language : dict of str to float
         The seven query languages and English.
+    intervals : dict of str to tuple of two floats
+        Their 95 % bootstrap intervals, passages resampled.
     mean : float
         Of the seven query languages.
     interval : tuple of two floats
-        95 % bootstrap interval of that mean, passages resampled.
+        The same for that mean.
     """
 
     by_language: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
     mean: float
     interval: tuple[float, float]
 
@@ -196,16 +199,13 @@ class Demo:
         scores = {}
         by_measure = score_by_topic(XQG_MINI / "qrels.test.txt", run, MEASURES)
         for measure, by_topic in by_measure.items():
-            of: dict[str, list[float]] = {}
+            of: dict[str, dict[str, float]] = {}
             for topic in self._topics["test"]:
-                of.setdefault(topic.language, []).append(100 * by_topic[topic.qid])
-            pooled = {
-                topic.qid: 100 * by_topic[topic.qid]
-                for topic in self._topics["test"]
-                if topic.language in LANGUAGES
-            }
+                of.setdefault(topic.language, {})[topic.qid] = 100 * by_topic[topic.qid]
+            pooled = {qid: score for code in LANGUAGES for qid, score in of[code].items()}
             scores[measure] = Scores(
-                {language: sum(values) / len(values) for language, values in of.items()},
+                {code: sum(values.values()) / len(values) for code, values in of.items()},
+                {code: bootstrap_interval(values, self._passage_of) for code, values in of.items()},
                 sum(pooled.values()) / len(pooled),
                 bootstrap_interval(pooled, self._passage_of),
             )

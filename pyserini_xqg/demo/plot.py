@@ -14,7 +14,7 @@ _SHOWN = len(_COLOURS)  # the rows below them are for comparison, in the table o
 
 
 def write_plot(results: Results, path: Path) -> None:
-    """Success@1 by language, a bar a system, with the means' intervals."""
+    """Success@1 by language, a bar a system, with 95 % intervals."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -28,14 +28,14 @@ def write_plot(results: Results, path: Path) -> None:
         places = [i + (number - (_SHOWN - 1) / 2) * width for i in range(len(LANGUAGES) + 1)]
         places[-1] += 0.35
         axes.bar(places, [*heights, scores.mean], width * 0.92, color=colour, label=system.name)
-        low, high = scores.interval
-        error = [[scores.mean - low], [high - scores.mean]]
-        axes.errorbar(places[-1], scores.mean, error, color="black", capsize=2, linewidth=1)
+        intervals = [*(scores.intervals[language] for language in LANGUAGES), scores.interval]
+        tops = [*heights, scores.mean]
+        below = [top - low for top, (low, _) in zip(tops, intervals, strict=True)]
+        above = [high - top for top, (_, high) in zip(tops, intervals, strict=True)]
+        axes.errorbar(places, tops, [below, above], fmt="none", ecolor="#444444", elinewidth=0.8)
     names = [f"{NAMES[language]}\nn = {results.topics[language]}" for language in LANGUAGES]
-    axes.set_xticks(
-        [*range(len(LANGUAGES)), len(LANGUAGES) + 0.35], [*names, "mean\n95 % interval"]
-    )
-    axes.set_ylabel("success@1, %")
+    axes.set_xticks([*range(len(LANGUAGES)), len(LANGUAGES) + 0.35], [*names, "mean"])
+    axes.set_ylabel("success@1, %, with 95 % intervals")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     figure.text(0.99, -0.03, CAVEAT, ha="right", va="top", fontsize=8, color="#555555")
