@@ -187,7 +187,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--keep-queries out, or leave --to-faiss out to make a store"
         )
 
+    from pyserini_xqg.estimate import estimate
     from pyserini_xqg.files import input_files
+    from pyserini_xqg.join import Join, shard_range
     from pyserini_xqg.records import PassageFormat
 
     for path in (source.corpus, *(xqg.queries if xqg else ())):
@@ -253,10 +255,6 @@ def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = N
         For an unknown preset, a model that cannot be loaded, or options that do not fit together.
     """
     from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.estimate import estimate
-    from pyserini_xqg.files import input_files
-    from pyserini_xqg.join import Join, shard_range
-    from pyserini_xqg.records import PassageFormat
     from pyserini_xqg.spec import EncoderSpec
 
     spec = EncoderSpec.resolve(
