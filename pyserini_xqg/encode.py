@@ -273,6 +273,12 @@ def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = N
         trust_remote_code=model.trust_remote_code,
         generated_queries_as=generated_queries_as,
     )
+    if model.pooling is None and spec == EncoderSpec(spec.model):
+        print(
+            f"note: nothing is known of {spec.model}: taking Pyserini's defaults (pooling cls, no "
+            "norm, no prefix); see --preset, --pooling, --l2-norm",
+            file=sys.stderr,
+        )
     encoder = Encoder(spec, device=model.device, batch_size=model.batch_size)
     if model.dimension not in (None, encoder.dimension):
         raise XqgError(

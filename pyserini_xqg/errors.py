@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 _DISK_FULL = (
@@ -30,6 +31,7 @@ def run_command(main: Callable[[Sequence[str] | None], None]) -> None:
     Exit status 2 for an `XqgError` and for what the machine refuses (disk full, no permission, no
     such file), 130 when interrupted, 0 otherwise. A traceback means a defect of ours.
     """
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         main(None)
     except XqgError as error:

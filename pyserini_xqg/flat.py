@@ -96,7 +96,8 @@ def open_index(path: Path) -> Any:
     import faiss
 
     try:
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        # Older builds of FAISS cannot map a flat index; they read it whole.
+        return faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
     except RuntimeError as error:
         raise XqgError(
             f"{path}: FAISS cannot read it ({str(error).splitlines()[0]}); build the index again"
