@@ -120,7 +120,8 @@ def test_kill_9_at_any_moment(large, model_dir, tmp_path):
         time.sleep(pause)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert (tmp_path / "s").exists() == (process.returncode == 0)
+        if (tmp_path / "s").exists():  # done, or killed after it was: below it must be whole
+            break
     if not (tmp_path / "s").exists():
         subprocess.run(command, check=True, env=environment)
     whole = [str(tmp_path / "whole") if word == str(tmp_path / "s") else word for word in command]
