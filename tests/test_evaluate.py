@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate import bootstrap_interval, score_by_topic
+from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
+from pyserini_xqg.evaluate.trec import score_by_topic
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.demo import CAVEAT, LANGUAGES, MEASURES, XQG_MINI
+from pyserini_xqg.demo import BUDGETS, CAVEAT, LANGUAGES, MEASURES, XQG_MINI
 from pyserini_xqg.demo.pipeline import Results, Scores
 from pyserini_xqg.languages import NAMES
 
@@ -48,6 +48,7 @@ def write_page(results: Results, output: Path) -> None:
         "Mean: the seven query languages. Intervals: 95 %, by bootstrap over passages. English: "
         "the same questions in the passages' own language. The last two rows are for "
         "comparison.</p>",
+        _token_table(results),
         f"<img alt='Success at 1 by language and system' src='data:image/png;base64,{picture}'>",
         "<h2>One search in each language</h2>",
         "<p class='note'>The first test topic of each language, not chosen by its outcome: the "
@@ -79,6 +80,20 @@ def _table(results: Results, measure: str) -> str:
         f"<th>mean</th><th>95 %</th><th>English</th></tr></thead><tbody>{''.join(rows)}"
         f"<tr class='n'><td>n</td>{counts}<td>{total}</td><td></td>"
         f"<td>{results.topics['en']}</td></tr></tbody></table></div>"
+    )
+
+
+def _token_table(results: Results) -> str:
+    head = "".join(f"<th>R@{budget}t</th>" for budget in BUDGETS)
+    rows = []
+    for system in results.systems:
+        cells = "".join(f"<td>{system.token_recall[budget]:.1f}</td>" for budget in BUDGETS)
+        rows.append(f"<tr><td>{escape(system.name)}</td>{cells}</tr>")
+    return (
+        "<h2>Answer in the first tokens, %</h2><div class='scroll'><table><thead><tr><th></th>"
+        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div><p class='note'>Mean of "
+        "the query languages. Budgets and tokenizer are this collection's own: not official "
+        "figures.</p>"
     )
 
 

@@ -9,8 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.demo import LANGUAGES, MEASURES, TINY_ENCODER, XQG_MINI
-from pyserini_xqg.evaluate import bootstrap_interval, score_by_topic
+from pyserini_xqg.demo import BUDGETS, LANGUAGES, MEASURES, TINY_ENCODER, XQG_MINI
+from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
+from pyserini_xqg.evaluate.trec import score_by_topic
+from pyserini_xqg.evaluate.xor import (
+    Prediction,
+    predictions_of_run,
+    read_gold,
+    score_xor,
+    simple_tokenizer,
+)
 from pyserini_xqg.search import read_topics
 
 #: What the dev half chooses among; 0 is no augmentation.
@@ -42,11 +50,12 @@ class Scores(NamedTuple):
 
 
 class System(NamedTuple):
-    """A row of the table: name, run file, and scores by measure."""
+    """A row of the table: name, run file, scores by measure, and R@kt by token budget."""
 
     name: str
     run: Path
     scores: dict[str, Scores]
+    token_recall: dict[int, float]
 
 
 class Results(NamedTuple):
@@ -209,7 +218,15 @@ class Demo:
                 sum(pooled.values()) / len(pooled),
                 bootstrap_interval(pooled, self._passage_of),
             )
-        return System(name, run, scores)
+        return System(name, run, scores, self._token_recall(run))
+
+    def _token_recall(self, run: Path) -> dict[int, float]:
+        """R@kt over the query languages; a topic that the run does not answer is a miss."""
+        gold = read_gold(XQG_MINI / "gold.test.jsonl")
+        answered = {p.qid: p for p in predictions_of_run(run, XQG_MINI / "corpus.jsonl", gold)}
+        asked = [question for question in gold if question.language in LANGUAGES]
+        predictions = [answered.get(q.qid, Prediction(q.qid, q.language, [])) for q in asked]
+        return score_xor(predictions, asked, simple_tokenizer(), BUDGETS).mean
 
     def _command(
         self, module: str, *words: object, keep: bool = True, execute: bool = True
