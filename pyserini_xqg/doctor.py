@@ -135,7 +135,10 @@ def look_at_hub() -> str:
 
 
 def look_at_nltk() -> str:
-    cure = "pip install nltk, then: python -m nltk.downloader punkt_tab (only XOR-Retrieve's R@kt needs it)"
+    cure = (
+        "pip install nltk, then: python -m nltk.downloader punkt_tab (only XOR-Retrieve's R@kt "
+        "needs it)"
+    )
     nltk: Any = _import("nltk", cure)
     try:
         nltk.data.find("tokenizers/punkt_tab")
