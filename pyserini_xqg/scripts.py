@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 
 from pyserini_xqg.languages import scripts_of
@@ -25,19 +26,45 @@ _BY_NAME = {
 }  # fmt: skip
 
 
+class _Kept(dict[int, int | None]):
+    """For `str.translate`: the characters whose category is wanted; each is looked up once."""
+
+    def __init__(self, wanted: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._wanted = wanted
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = code if self._wanted(unicodedata.category(chr(code))) else None
+        return self[code]
+
+
+_WITHOUT_JOINERS = _Kept(lambda category: category != "Cf")
+_WORD_CHARACTERS = _Kept(lambda category: category[0] in "LMN")
+
+
+@lru_cache(maxsize=4096)  # several steps in turn ask for the queries of the same passage
 def normalise(text: str) -> str:
     """The text as duplicates are compared: NFKC, case folded, joiners left out, single spaces."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    if not folded.isascii():
-        folded = "".join(c for c in folded if unicodedata.category(c) != "Cf")
-    return " ".join(folded.split())
+    return " ".join(folded.translate(_WITHOUT_JOINERS).split())
+
+
+@lru_cache(maxsize=4096)
+def word_characters(text: str) -> str:
+    """The text's letters, marks and digits: without spaces and punctuation."""
+    return text.translate(_WORD_CHARACTERS)
 
 
 def letters_by_script(text: str) -> Counter[str]:
     """Letters and vowel signs by ISO 15924 code; ``Zzzz`` for a script that is not listed."""
-    return Counter(
-        script for c in unicodedata.normalize("NFKC", text) if (script := _script(c)) is not None
-    )
+    found: Counter[str] = Counter()
+    for character, count in Counter(unicodedata.normalize("NFKC", text)).items():
+        script = _script(character)
+        if script is not None:
+            found[script] += count
+    return found
 
 
 def in_scripts_of(text: str, language: str, share: float = OWN_SHARE) -> bool:

@@ -1,0 +1,1 @@
+"""Clean generated queries: ``python -m pyserini_xqg.filter``."""

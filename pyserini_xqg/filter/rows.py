@@ -1,0 +1,124 @@
+"""Passages with their generated queries on the way through the filter, read and written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from pyserini_xqg.files import read_lines, sync
+from pyserini_xqg.join import BLOCK
+from pyserini_xqg.records import GeneratedQueries, Passage, parse_json, parse_queries
+
+if TYPE_CHECKING:
+    from pyserini_xqg.join import Join
+
+T = TypeVar("T")
+
+
+class Row(NamedTuple):
+    """A passage with its queries.
+
+    Attributes
+    ----------
+    passage : Passage
+    queries : dict of language to list of str
+    scores : dict of language to list of float or None
+        As long as the queries, for the languages that have scores.
+    fields : dict of str to Any
+        The row as it was read, its other fields with it.
+    """
+
+    passage: Passage
+    queries: dict[str, list[str]]
+    scores: dict[str, list[float | None]]
+    fields: dict[str, Any]
+
+    def keep(self, verdicts: Mapping[str, Sequence[bool]]) -> Row:
+        """The row with only those queries (and their scores) that have a true verdict."""
+
+        def chosen(texts: Mapping[str, list[T]]) -> dict[str, list[T]]:
+            return {
+                language: [text for text, good in zip(of, verdicts[language], strict=True) if good]
+                for language, of in texts.items()
+            }
+
+        return self._replace(queries=chosen(self.queries), scores=chosen(self.scores))
+
+    def to_json(self) -> bytes:
+        """The row as a line of output."""
+        fields = {**self.fields, "generated_queries": self.queries}
+        if self.scores:
+            fields["scores"] = self.scores
+        return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+
+
+def read_rows(join: Join) -> Iterator[Row]:
+    """The rows of all inputs, united by docid, in the order of the corpus."""
+    from tqdm import tqdm
+
+    with tqdm(total=join.passages, desc="filtering", unit="passage", disable=None) as bar:
+        for start in range(0, join.passages, BLOCK):
+            passages = list(join.read_passages(start, start + BLOCK))
+            found: dict[str, Row] = {}
+            docids = [passage.docid for passage in passages]
+            by_docid = dict(zip(docids, passages, strict=True))
+            for queries, line in join.query_rows(docids):
+                row = _row(by_docid[queries.docid], queries, line)
+                first = found.get(queries.docid)
+                found[queries.docid] = row if first is None else _united(first, row)
+            yield from (found[docid] for docid in docids if docid in found)
+            bar.update(len(passages))
+
+
+def read_written(path: Path) -> Iterator[Row]:
+    """The rows that `write_rows` wrote; their passages have nothing but the docid."""
+    for line in read_lines(path):
+        queries = parse_queries(line.content, f"{path}:{line.number}")
+        yield _row(Passage(queries.docid, "", ""), queries, line.content)
+
+
+def write_rows(rows: Iterable[Row], path: Path, *, packed: bool = False) -> None:
+    """Write rows as JSONL, packed with gzip where asked for, and bring them to the disk."""
+    with open(path, "wb") as file:
+        # Without a name and a time in its header, the same rows give the same bytes.
+        stream: IO[bytes] | gzip.GzipFile = (
+            gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) if packed else file
+        )
+        for row in rows:
+            stream.write(row.to_json())
+        if packed:
+            stream.close()
+        sync(file)
+
+
+def batches(items: Iterable[T], size: int = BLOCK) -> Iterator[list[T]]:
+    """Lists of up to `size` items."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _row(passage: Passage, queries: GeneratedQueries, line: bytes) -> Row:
+    fields = parse_json(line, "queries")
+    if not queries.scores:
+        fields.pop("scores", None)
+    return Row(passage, queries.queries, queries.scores or {}, fields)
+
+
+def _united(first: Row, second: Row) -> Row:
+    """Two rows of one passage: queries and scores one after the other, fields of the first win."""
+    queries, scores = dict(first.queries), {}
+    for language, texts in second.queries.items():
+        queries[language] = queries.get(language, []) + texts
+    for language in queries:
+        if language in first.scores or language in second.scores:
+            scores[language] = [
+                score
+                for row in (first, second)
+                for score in row.scores.get(language, [None] * len(row.queries.get(language, ())))
+            ]
+    return Row(first.passage, queries, scores, {**second.fields, **first.fields})

@@ -1,0 +1,203 @@
+"""Generate queries for passages, with a model of your own machine or any chat server.
+
+``python -m pyserini_xqg.generate --corpus C --generator M --languages ar bn te --output Q.jsonl``
+``python -m pyserini_xqg.generate --engine openai --base-url URL --model M --corpus C ...``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS
+from pyserini_xqg.generate.prompts import PROMPTS
+from pyserini_xqg.spec import DTYPES
+
+if TYPE_CHECKING:
+    from pyserini_xqg.records import PassageFormat
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if given.output is None and not given.dry_run:
+        parser.error("--output is missing: the file to make (or give --dry-run)")
+
+    from pyserini_xqg.files import input_files
+    from pyserini_xqg.generate.corpus import generate_corpus
+    from pyserini_xqg.generate.estimate import estimate, outside_lines
+    from pyserini_xqg.generate.settings import Settings
+    from pyserini_xqg.records import PassageFormat
+
+    input_files(given.corpus)  # a missing file is found before a model is loaded
+    form = PassageFormat(
+        given.fields,
+        given.docid_field,
+        given.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
+    )
+    if given.engine == "openai":
+        _serve(given, form)
+        return
+    if given.generator is None or given.base_url or given.model:
+        raise XqgError(
+            "the local engine needs --generator; --base-url and --model go with --engine openai"
+        )
+    settings = Settings.resolve(
+        given.generator,
+        given.languages,
+        preset=given.preset,
+        template=given.prompt,
+        revision=given.revision,
+        num_queries=given.num_queries,
+        top_k=given.top_k,
+        max_length=given.max_length,
+        max_new_tokens=given.max_new_tokens,
+        seed=given.seed,
+        dtype=given.dtype,
+        batch_size=given.batch_size,
+        trim_vocabulary=given.trim_vocabulary,
+    )
+    if given.dry_run:
+        found = estimate(
+            given.corpus,
+            settings,
+            device=given.device,
+            form=form,
+            shard_id=given.shard_id,
+            shard_num=given.shard_num,
+        )
+        print("\n".join(found.lines()))
+        return
+    outside = generate_corpus(
+        given.corpus,
+        given.output,
+        settings,
+        device=given.device,
+        form=form,
+        shard_id=given.shard_id,
+        shard_num=given.shard_num,
+        overwrite=given.overwrite,
+    )
+    for line in outside_lines(outside):
+        print(f"note: {line}", file=sys.stderr)
+
+
+def _serve(given: argparse.Namespace, form: PassageFormat) -> None:
+    import tempfile
+    from pathlib import Path
+
+    from pyserini_xqg.generate.openai import ChatSettings
+    from pyserini_xqg.generate.served import estimate_served, generate_served
+
+    if given.model is None or given.generator:
+        raise XqgError("--engine openai needs --model (the server's name for it), not --generator")
+    try:
+        extra = json.loads(given.extra_body)
+    except ValueError as error:
+        raise XqgError(f"--extra-body: not JSON ({error})") from None
+    if not isinstance(extra, dict):
+        raise XqgError(f"--extra-body {given.extra_body}: expected a JSON object")
+    settings = ChatSettings(
+        given.model,
+        given.preset or "few-shot",
+        temperature=given.temperature,
+        seed=given.seed,
+        attempts=given.attempts,
+        extra_body=extra,
+    )
+    if given.dry_run:
+        with tempfile.TemporaryDirectory() as work:
+            cost = estimate_served(
+                given.corpus,
+                Path(work),
+                given.languages,
+                given.num_queries,
+                settings,
+                input_price=given.input_price,
+                output_price=given.output_price,
+                form=form,
+            )
+        print("\n".join(cost.lines()))
+        return
+    if given.base_url is None:
+        raise XqgError("--engine openai needs --base-url, such as http://localhost:8000/v1")
+    usage = generate_served(
+        given.corpus,
+        given.output,
+        given.languages,
+        given.num_queries,
+        settings,
+        given.base_url,
+        concurrency=given.concurrency,
+        timeout=given.timeout,
+        form=form,
+        shard_id=given.shard_id,
+        shard_num=given.shard_num,
+        overwrite=given.overwrite,
+    )
+    for line in usage.lines():
+        print(f"note: {line}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pyserini_xqg.generate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument_group("input").add_argument
+    add("--corpus", required=True, help="passages: JSONL or TSV, .gz or not, a file or a folder")
+    add("--fields", nargs="+", default=["text"], choices=("title", "text"),
+        help="what 'contents' holds, in order")  # fmt: skip
+    add("--docid-field", help="the docid's field where it is none of docid, id, _id")
+    add("--delimiter", default="\n", help="between the fields inside 'contents'")
+    add("--shard-id", type=int, default=0, help="counted from 0")
+    add("--shard-num", type=int, default=1)
+
+    add = parser.add_argument_group("generator").add_argument
+    add("--engine", default="local", choices=("local", "openai"), help="where the model runs")
+    add("--generator", help="hub name or folder: T5, mT5, umT5, or decoder-only")
+    add("--revision")
+    add("--languages", nargs="+", required=True, metavar="CODE", help="ar bn fi ...")
+    add("--num-queries", type=int, default=5, help="for each passage and language (%(default)s)")
+    add("--preset", choices=(*PROMPTS, *CHAT_PROMPTS), help="prompt and sampling (xqg for T5 and "
+        "mT5, chat for decoder-only models, few-shot for a server)")  # fmt: skip
+    add("--prompt", metavar="TEMPLATE", help="your own: with {passage}, {title}, {lang}")
+    add("--top-k", type=int, help="draw among so many tokens (10); 1 is greedy")
+    add("--max-length", type=int, help="tokens read (256)")
+    add("--max-new-tokens", type=int, help="tokens written at most (xqg 32, chat 64)")
+    add("--seed", type=int, default=0, help="of the sampling noise (%(default)s)")
+    add("--trim-vocabulary", action="store_true",
+        help="draw only among the tokens of the language: much faster, and a guard against other "
+        "languages; on trained weights, where the draws it could change are few")  # fmt: skip
+    add("--dtype", default="float32", choices=DTYPES)
+    add("--batch-size", type=int, default=32, help="prompts at a time (%(default)s)")
+    add("--device", help="cpu, cuda:0, or several: cuda:0,cuda:1 (a process for each)")
+
+    add = parser.add_argument_group(
+        "--engine openai", "any server with OpenAI's chat API; the key is read from OPENAI_API_KEY"
+    ).add_argument
+    add("--base-url", metavar="URL", help="such as http://localhost:8000/v1")
+    add("--model", help="the server's name for it")
+    add("--temperature", type=float, default=0.7)
+    add("--concurrency", type=int, default=8, help="requests at a time (%(default)s)")
+    add("--attempts", type=int, default=4, help="until an answer is as it must be (%(default)s)")
+    add("--timeout", type=float, default=120.0, help="seconds to wait for an answer (%(default)s)")
+    add("--extra-body", default="{}", metavar="JSON", help="further fields of each request")
+    add("--input-price", type=float, help="of a million tokens, for --dry-run")
+    add("--output-price", type=float, help="of a million tokens, for --dry-run")
+
+    add = parser.add_argument_group("output").add_argument
+    add("--output", metavar="FILE", help="queries.jsonl, or queries.jsonl.gz")
+    add("--overwrite", action="store_true")
+    add("--dry-run", action="store_true", help="measure a sample; print time and size of the whole")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

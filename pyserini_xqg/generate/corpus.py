@@ -1,0 +1,228 @@
+"""Queries for a corpus of any length: into one file, block by block, resumable."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.files import digest, read_json, write_json
+from pyserini_xqg.generate.decoding import Outside
+from pyserini_xqg.generate.devices import Job, devices_of, generate_on
+from pyserini_xqg.generate.settings import Settings, load
+from pyserini_xqg.generate.trimming import NAME_SAMPLE, kept_tokens, names_in
+from pyserini_xqg.join import BLOCK, Join, shard_range
+from pyserini_xqg.manifest import versions
+from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.records import Passage, PassageFormat
+
+_ROWS, _OUTSIDE = "queries", "outside.jsonl"
+
+
+def generate_corpus(
+    corpus: str | Path,
+    output: str | Path,
+    settings: Settings,
+    *,
+    device: str | None = None,
+    form: PassageFormat | None = None,
+    shard_id: int = 0,
+    shard_num: int = 1,
+    overwrite: bool = False,
+) -> Outside:
+    """Generate queries for a corpus into a JSONL file.
+
+    The work is cut into jobs: one language of one block. A run that was killed goes on at the jobs
+    that were not done when it is called again, and the file becomes that of an unbroken run.
+
+    Parameters
+    ----------
+    corpus : path-like
+        Passages: a JSONL or TSV file, ``.gz`` or not, or a folder of them.
+    output : path-like
+        The file to make; compressed where its name ends in ``.gz``.
+    settings : Settings
+    device : str or None
+        One or more, separated by commas; by default the first GPU, or the CPU.
+    form : PassageFormat or None
+        How corpus rows are read.
+    shard_id, shard_num : int
+        The part to do, counted from 0.
+    overwrite : bool
+        Replace an existing file.
+
+    Returns
+    -------
+    Outside
+        Where the vocabulary is trimmed, how often that could have changed a draw.
+
+    Raises
+    ------
+    XqgError
+        For bad input, a model that cannot be used, or a process that died.
+    """
+    output, devices = Path(output), devices_of(device)
+    if output.is_dir():
+        raise XqgError(f"--output {output} is a folder; give the name of a file in it")
+    with OutputFolder(output, _ROWS, overwrite=overwrite) as folder:
+        join = Join(corpus, [], folder.work, form=form)
+        start, stop = shard_range(join.passages, shard_id, shard_num)
+        if start == stop:
+            raise XqgError(
+                f"shard {shard_id} of {shard_num} is empty: the corpus has only "
+                f"{join.passages} passages"
+            )
+        kept = kept_for(settings, join)
+        plan = {
+            "settings": settings.to_dict(),
+            "inputs": join.digests,
+            "kept tokens": digest(json.dumps(kept).encode()),
+            "shard": [shard_id, shard_num],
+            "device": sorted({name.partition(":")[0] for name in devices}),
+            "versions": versions(),
+        }
+        folder.start(plan, {_ROWS: b"", _OUTSIDE: b""})
+        blocks = _Blocks(folder, join, settings, start, stop, packed=output.suffix == ".gz")
+        try:
+            blocks.generate(devices, kept)
+        except XqgError:
+            if not blocks.any_done():  # another device or batch size may then be tried
+                (folder.partial / "plan.json").unlink()
+            raise
+        outside = blocks.outside()
+        join.close()
+        os.replace(folder.partial / _ROWS, output)
+        shutil.rmtree(folder.partial)
+    return outside
+
+
+def kept_for(settings: Settings, join: Join) -> dict[str, list[int]]:
+    """By language the tokens to draw among; empty where the vocabulary is not trimmed.
+
+    The names are those of the whole corpus, not the shard's, so that shards agree.
+    """
+    if not settings.trim_vocabulary:
+        return {}
+    from transformers import AutoTokenizer
+
+    tokenizer = load(AutoTokenizer, settings.generator, settings.revision)
+    names = names_in(spread(join, NAME_SAMPLE))
+    return kept_tokens(tokenizer, settings.languages, names)
+
+
+def spread(join: Join, count: int) -> Iterator[Passage]:
+    """At most `count` passages, evenly spread over the corpus."""
+    for number in range(min(count, join.passages)):
+        row = number * join.passages // min(count, join.passages)
+        yield from join.read_passages(row, row + 1)
+
+
+def as_rows(docids: Sequence[str], by_language: dict[str, list[list[str]]]) -> bytes:
+    """The lines of the output for some passages."""
+    return b"".join(
+        json.dumps(
+            {
+                "docid": docid,
+                "generated_queries": {
+                    language: texts[place] for language, texts in by_language.items()
+                },
+            },
+            ensure_ascii=False,
+        ).encode()
+        + b"\n"
+        for place, docid in enumerate(docids)
+    )
+
+
+class _Blocks:
+    """The blocks of a run: which jobs are left, and what is committed.
+
+    A finished job waits in a file of the work folder until its block has all its languages; then
+    the block's rows go into the output, in corpus order.
+    """
+
+    def __init__(
+        self,
+        folder: OutputFolder,
+        join: Join,
+        settings: Settings,
+        start: int,
+        stop: int,
+        *,
+        packed: bool,
+    ) -> None:
+        self._folder, self._join, self._settings = folder, join, settings
+        self._start, self._stop, self._packed = start, stop, packed
+        self._count = -(-(stop - start) // BLOCK)
+        self._jobs = folder.work / "jobs"
+        self._jobs.mkdir(exist_ok=True)
+
+    def generate(self, devices: Sequence[str], kept: dict[str, list[int]]) -> None:
+        """Do what is left, and commit it."""
+        from tqdm import tqdm
+
+        languages, each = self._settings.languages, self._settings.num_queries
+        total = (self._stop - self._start) * len(languages) * each
+        self._commit()
+        with tqdm(total=total, desc="generating", unit="query", disable=None) as bar:
+            bar.update(self._folder.rows * len(languages) * each)
+            bar.unpause()
+            for job, generated in generate_on(devices, self._settings, kept, self._left()):
+                write_json(
+                    self._file(job.block, job.language),
+                    {"texts": generated.texts, "outside": generated.outside},
+                )
+                bar.update(len(job.passages) * each)
+                self._commit()
+
+    def any_done(self) -> bool:
+        """Whether there is work to go on with."""
+        return bool(self._folder.blocks) or any(self._jobs.iterdir())
+
+    def outside(self) -> Outside:
+        """The sum over the committed blocks."""
+        total = Outside()
+        for line in (self._folder.partial / _OUTSIDE).read_text().splitlines():
+            total = total.plus(Outside(*json.loads(line)))
+        return total
+
+    def _left(self) -> Iterator[Job]:
+        for block in range(self._folder.blocks, self._count):
+            for language in self._settings.languages:
+                if not self._file(block, language).exists():
+                    yield Job(block, language, self._passages(block))
+
+    def _commit(self) -> None:
+        """Append the blocks that have all their languages."""
+        while self._folder.blocks < self._count:
+            block, languages = self._folder.blocks, self._settings.languages
+            files = [self._file(block, language) for language in languages]
+            if not all(file.exists() for file in files):
+                return
+            done = [read_json(file) for file in files]
+            docids = [passage.docid for passage in self._passages(block)]
+            texts = {lang: job["texts"] for lang, job in zip(languages, done, strict=True)}
+            rows = as_rows(docids, texts)
+            outside = Outside()
+            for job in done:
+                outside = outside.plus(Outside(*job["outside"]))
+            # Gzip files may stand one behind another, so that blocks can be appended; without the
+            # time in them the bytes are the same each time.
+            parts = {
+                _ROWS: gzip.compress(rows, mtime=0) if self._packed else rows,
+                _OUTSIDE: json.dumps(outside).encode() + b"\n",
+            }
+            self._folder.append(len(docids), parts)
+            for file in files:
+                file.unlink()
+
+    def _passages(self, block: int) -> list[Passage]:
+        row = self._start + block * BLOCK
+        return list(self._join.read_passages(row, min(row + BLOCK, self._stop)))
+
+    def _file(self, block: int, language: str) -> Path:
+        return self._jobs / f"{block}-{language}.json"

@@ -1,0 +1,282 @@
+"""Generate queries with any server that speaks OpenAI's chat API: vLLM, Ollama, hosted ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.generate.openai_client import ChatClient
+from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS, language_name, parse_answer
+from pyserini_xqg.languages import scripts_of
+from pyserini_xqg.records import Passage
+
+_BYTES_PER_TOKEN = 4
+# Bytes of a question in UTF-8, from human ones; any other script has three bytes a letter.
+_QUESTION_BYTES = {
+    "Latn": 50, "Arab": 80, "Cyrl": 90, "Grek": 90, "Hebr": 80, "Hani": 50, "Hira": 65, "Hang": 60,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """What decides the queries, apart from passages, languages and number.
+
+    Attributes
+    ----------
+    model : str
+        As the server calls it.
+    preset : str
+        A key of `pyserini_xqg.generate.openai_prompts.CHAT_PROMPTS`.
+    temperature : float
+    seed : int
+        Sent with the request, raised by one for each further attempt; not every server heeds it.
+    max_tokens : int
+        Of an answer.
+    max_passage : int
+        Characters of a passage that are sent.
+    attempts : int
+        How often a passage and language is asked for, until the answer is as it must be.
+    extra_body : mapping
+        Further fields of the request; None leaves one of ours out.
+    """
+
+    model: str
+    preset: str = "few-shot"
+    temperature: float = 0.7
+    seed: int = 0
+    max_tokens: int = 1024
+    max_passage: int = 8000
+    attempts: int = 4
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.preset not in CHAT_PROMPTS:
+            raise XqgError(f"--preset {self.preset!r} is none of {', '.join(CHAT_PROMPTS)}")
+        for name in ("max_tokens", "max_passage", "attempts"):
+            if getattr(self, name) < 1:
+                option = "--" + name.replace("_", "-")
+                raise XqgError(f"{option} {getattr(self, name)}: expected at least 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings in JSON types."""
+        return asdict(self)
+
+    def request(self, passage: Passage, language: str, count: int, attempt: int) -> dict[str, Any]:
+        """The body of a request for one passage and language."""
+        cut = passage._replace(text=passage.text[: self.max_passage])
+        body = {
+            "model": self.model,
+            "messages": CHAT_PROMPTS[self.preset].messages(cut, language_name(language), count),
+            "temperature": self.temperature,
+            "seed": self.seed + attempt,
+            "max_tokens": self.max_tokens,
+            **self.extra_body,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+
+@dataclass
+class Usage:
+    """What was asked and answered.
+
+    Attributes
+    ----------
+    requests, cached : int
+        Answers in all, and those of them that an earlier run had.
+    prompt_tokens, completion_tokens : int
+        Of the answers that were not cached, as the server counts them.
+    retried : Counter of str to int
+        Answers that were asked for again, by what was wrong with them.
+    failed : Counter of str to int
+        By language, passages that are left without queries because no attempt was right.
+    """
+
+    requests: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    retried: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Usage) -> None:
+        """Count another's too."""
+        for name in ("requests", "cached", "prompt_tokens", "completion_tokens"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.retried += other.retried
+        self.failed += other.failed
+
+    def lines(self) -> list[str]:
+        """The counts in words, one fact a line."""
+        found = [
+            f"{self.requests:,} answers, {self.cached:,} of them from the cache; "
+            f"{self.prompt_tokens:,} tokens in, {self.completion_tokens:,} out"
+        ]
+        for counts, what in (
+            (self.retried, "answers were not as they must be"),
+            (self.failed, "passages are left without queries"),
+        ):
+            if counts:
+                parts = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+                found.append(f"{counts.total():,} {what}: {parts}")
+        return found
+
+
+def generate_block(
+    passages: Sequence[Passage],
+    languages: Sequence[str],
+    num_queries: int,
+    *,
+    settings: ChatSettings,
+    client: ChatClient,
+    concurrency: int = 8,
+    usage: Usage | None = None,
+) -> list[dict[str, list[str]]]:
+    """The queries of some passages, asked for concurrently.
+
+    One request is for one passage and language. What was answered before comes from the client's
+    cache, good answers and bad, so that a run taken up again ends as it would have.
+
+    Parameters
+    ----------
+    passages : sequence of Passage
+        In any language.
+    languages : sequence of str
+        Codes; the order of the output.
+    num_queries : int
+        For each passage and language.
+    settings : ChatSettings
+    client : ChatClient
+    concurrency : int
+        Requests at a time.
+    usage : Usage or None
+        Where to count.
+
+    Returns
+    -------
+    list of dict of language to list of str
+        For each passage; a list is empty where no attempt gave a right answer.
+
+    Raises
+    ------
+    XqgError
+        If the server cannot be reached, or refuses.
+    """
+    if concurrency < 1 or num_queries < 1:
+        raise XqgError("--concurrency and --num-queries are at least 1")
+    usage = usage if usage is not None else Usage()
+    with ThreadPoolExecutor(concurrency) as pool:
+        futures = [
+            pool.submit(_queries, passage, language, num_queries, settings, client)
+            for passage in passages
+            for language in languages
+        ]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:  # the first failure; what stopped because of it comes later
+                if future.done() and (error := future.exception()) is not None:
+                    raise error
+        except BaseException:
+            client.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    results = iter(futures)
+    found: list[dict[str, list[str]]] = []
+    for _ in passages:
+        of_passage = {}
+        for language in languages:
+            of_passage[language], counted = next(results).result()
+            usage.add(counted)
+        found.append(of_passage)
+    return found
+
+
+def _queries(
+    passage: Passage, language: str, count: int, settings: ChatSettings, client: ChatClient
+) -> tuple[list[str], Usage]:
+    usage = Usage()
+    for attempt in range(settings.attempts):
+        answer = client.ask(settings.request(passage, language, count, attempt), attempt)
+        usage.requests += 1
+        usage.cached += answer.cached
+        if not answer.cached:
+            usage.prompt_tokens += answer.prompt_tokens
+            usage.completion_tokens += answer.completion_tokens
+        found: list[str] | str = "cut off"
+        if answer.whole:
+            heading = CHAT_PROMPTS[settings.preset].heading
+            found = parse_answer(answer.text, language, count, heading)
+        if isinstance(found, list):
+            return found, usage
+        usage.retried[found] += 1
+    usage.failed[language] += 1
+    return [], usage
+
+
+class Cost(NamedTuple):
+    """What a run will ask and answer, if every first answer is right.
+
+    Attributes
+    ----------
+    requests : int
+    prompt_tokens, completion_tokens : int
+        Reckoned at four bytes a token: the server's own tokenizer may differ by half.
+    price : float or None
+        In the currency that the prices are in.
+    """
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    price: float | None
+
+    def lines(self) -> list[str]:
+        """The estimate in words, one fact a line."""
+        found = [
+            f"{self.requests:,} requests",
+            f"about {self.prompt_tokens:,} tokens in and {self.completion_tokens:,} out, at four "
+            "bytes a token; answers that must be asked for again come on top",
+        ]
+        return found if self.price is None else [*found, f"about {self.price:,.2f} at these prices"]
+
+
+def estimate_cost(
+    sample: Sequence[Passage],
+    passages: int,
+    languages: Sequence[str],
+    num_queries: int,
+    settings: ChatSettings,
+    *,
+    input_price: float | None = None,
+    output_price: float | None = None,
+) -> Cost:
+    """What a corpus will take, reckoned from a sample of it; nothing is asked.
+
+    Parameters
+    ----------
+    sample : sequence of Passage
+    passages : int
+        Of the whole corpus.
+    languages : sequence of str
+    num_queries : int
+    settings : ChatSettings
+    input_price, output_price : float or None
+        Of a million tokens.
+    """
+    asked = answered = 0
+    for language in languages:
+        scripts = scripts_of(language) or ("",)
+        answer = num_queries * _QUESTION_BYTES.get(scripts[0], 130)
+        answered += len(sample) * (answer + CHAT_PROMPTS[settings.preset].extra_bytes)
+        for passage in sample:
+            messages = settings.request(passage, language, num_queries, 0)["messages"]
+            asked += sum(len(message["content"].encode()) for message in messages)
+    scale = passages / max(len(sample), 1) / _BYTES_PER_TOKEN
+    tokens_in, tokens_out = round(asked * scale), round(answered * scale)
+    price = None
+    if input_price is not None and output_price is not None:
+        price = (tokens_in * input_price + tokens_out * output_price) / 1e6
+    return Cost(passages * len(languages), tokens_in, tokens_out, price)

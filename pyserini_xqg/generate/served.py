@@ -1,0 +1,121 @@
+"""Queries for a corpus from a chat server: into one file, block by block, resumable."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.generate.corpus import as_rows, spread
+from pyserini_xqg.generate.openai import ChatSettings, Cost, Usage, estimate_cost, generate_block
+from pyserini_xqg.generate.openai_client import ChatClient
+from pyserini_xqg.join import BLOCK, Join, shard_range
+from pyserini_xqg.languages import check_language
+from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.records import PassageFormat
+
+_ROWS = "queries"
+#: Passages from all over the corpus whose lengths stand for the rest in an estimate.
+_SAMPLE = 512
+
+
+def generate_served(
+    corpus: str | Path,
+    output: str | Path,
+    languages: Sequence[str],
+    num_queries: int,
+    settings: ChatSettings,
+    base_url: str,
+    *,
+    concurrency: int = 8,
+    timeout: float = 120.0,
+    form: PassageFormat | None = None,
+    shard_id: int = 0,
+    shard_num: int = 1,
+    overwrite: bool = False,
+) -> Usage:
+    """Have a server write queries for a corpus into a JSONL file.
+
+    Finished blocks and every single answer are kept, so that a run that was killed asks nothing
+    twice. The answers stay beside the output, in ``<output>.answers.sqlite``: another number of
+    languages or a longer corpus pays for what is new only. Remove the file when it is done with.
+
+    Parameters
+    ----------
+    corpus, form, shard_id, shard_num, overwrite
+        As in `pyserini_xqg.generate.corpus.generate_corpus`.
+    output : path-like
+        The file to make; compressed where its name ends in ``.gz``.
+    languages : sequence of str
+    num_queries : int
+        For each passage and language.
+    settings : ChatSettings
+    base_url : str
+    concurrency : int
+        Requests at a time.
+    timeout : float
+        Seconds to wait for an answer.
+
+    Raises
+    ------
+    XqgError
+        For bad input, or a server that cannot be reached or refuses.
+    """
+    output, codes = Path(output), [check_language(code, "--languages") for code in languages]
+    if output.is_dir():
+        raise XqgError(f"--output {output} is a folder; give the name of a file in it")
+    usage = Usage()
+    with OutputFolder(output, _ROWS, overwrite=overwrite) as folder:
+        join = Join(corpus, [], folder.work, form=form)
+        start, stop = shard_range(join.passages, shard_id, shard_num)
+        plan = {
+            "settings": settings.to_dict(),
+            "languages": codes,
+            "num_queries": num_queries,
+            "inputs": join.digests,
+            "shard": [shard_id, shard_num],
+        }
+        folder.start(plan, {_ROWS: b""})
+        client = ChatClient(base_url, f"{output}.answers.sqlite", timeout=timeout)
+        try:
+            for row in range(start + folder.blocks * BLOCK, stop, BLOCK):
+                passages = list(join.read_passages(row, min(row + BLOCK, stop)))
+                found = generate_block(
+                    passages, codes, num_queries, settings=settings, client=client,
+                    concurrency=concurrency, usage=usage,
+                )  # fmt: skip
+                by_language = {code: [of[code] for of in found] for code in codes}
+                rows = as_rows([passage.docid for passage in passages], by_language)
+                packed = gzip.compress(rows, mtime=0) if output.suffix == ".gz" else rows
+                folder.append(len(passages), {_ROWS: packed})
+        finally:
+            client.close()
+        join.close()
+        os.replace(folder.partial / _ROWS, output)
+        shutil.rmtree(folder.partial)
+    return usage
+
+
+def estimate_served(
+    corpus: str | Path,
+    work: Path,
+    languages: Sequence[str],
+    num_queries: int,
+    settings: ChatSettings,
+    *,
+    input_price: float | None = None,
+    output_price: float | None = None,
+    form: PassageFormat | None = None,
+) -> Cost:
+    """What the whole corpus will take, from a sample; the server is not asked."""
+    join = Join(corpus, [], work, form=form)
+    codes = [check_language(code, "--languages") for code in languages]
+    sample = list(spread(join, _SAMPLE))
+    join.close()
+    return estimate_cost(
+        sample, join.passages, codes, num_queries, settings,
+        input_price=input_price, output_price=output_price,
+    )  # fmt: skip

@@ -1,0 +1,180 @@
+"""The settings of a run: everything that decides the queries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.generate.prompts import PROMPTS, check_template
+from pyserini_xqg.languages import check_language
+from pyserini_xqg.spec import DTYPES
+
+#: The kinds of model, and the prompt that each has by default.
+DEFAULT_PROMPTS = {"seq2seq": "xqg", "causal": "chat"}
+T5_FAMILY = ("t5", "mt5", "umt5")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the queries, apart from the corpus.
+
+    Attributes
+    ----------
+    generator : str
+        Hub name or folder.
+    kind : {"seq2seq", "causal"}
+        Whether it is a T5, or a decoder-only model with a chat template.
+    languages : tuple of str
+        Codes, in the order of the output.
+    template : str
+        The prompt, as `pyserini_xqg.generate.prompts.Prompt` has it; so the three below.
+    top_k, max_length, max_new_tokens : int
+    num_queries : int
+        For each passage and language.
+    seed : int
+        Of the noise.
+    dtype : {"float32", "bfloat16", "float16"}
+    batch_size : int
+        Prompts at a time; each makes `num_queries` sequences.
+    trim_vocabulary : bool
+        Draw among the tokens that the language needs only.
+    revision : str or None
+        Revision on the hub.
+    """
+
+    generator: str
+    kind: str
+    languages: tuple[str, ...]
+    template: str
+    top_k: int
+    max_length: int
+    max_new_tokens: int
+    num_queries: int = 5
+    seed: int = 0
+    dtype: str = "float32"
+    batch_size: int = 32
+    trim_vocabulary: bool = False
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("top_k", "max_length", "max_new_tokens", "num_queries", "batch_size"):
+            if getattr(self, name) < 1:
+                option = "--" + name.replace("_", "-")
+                raise XqgError(f"{option} {getattr(self, name)}: expected at least 1")
+        if not self.languages:
+            raise XqgError("--languages: none given; expected codes such as ar bn te")
+        if self.dtype not in DTYPES:
+            raise XqgError(f"--dtype {self.dtype!r} is none of {', '.join(DTYPES)}")
+        check_template(self.template)
+
+    @classmethod
+    def resolve(
+        cls,
+        generator: str,
+        languages: Sequence[str],
+        *,
+        preset: str | None = None,
+        template: str | None = None,
+        revision: str | None = None,
+        **given: Any,
+    ) -> Settings:
+        """The settings of a named generator.
+
+        Parameters
+        ----------
+        generator : str
+            Hub name or folder; only its configuration is read.
+        languages : sequence of str
+        preset : str or None
+            A key of `PROMPTS`; by default the one of the model's kind.
+        template : str or None
+            A prompt of one's own instead of the preset's.
+        revision : str or None
+        **given
+            Other fields; None takes the preset's value, or the default.
+
+        Raises
+        ------
+        XqgError
+            For a model that is not there or not of a known kind, and for settings that do not fit.
+        """
+        if preset is not None and preset not in PROMPTS:
+            raise XqgError(f"--preset {preset!r} is none of {', '.join(PROMPTS)}")
+        if Path(generator).is_dir():  # a run is taken up from any working directory
+            generator = str(Path(generator).resolve())
+        model_type, kind = _kind_of(generator, revision)
+        prompt = PROMPTS[preset or DEFAULT_PROMPTS[kind]]
+        sampling = {**prompt._asdict(), **{k: v for k, v in given.items() if v is not None}}
+        if template is not None:
+            sampling["template"] = template
+        if kind == "seq2seq" and sampling.get("dtype") == "float16":
+            raise XqgError(
+                f"--dtype float16: {model_type} overflows it (activations beyond 65,504, then NaN "
+                "in every score); take bfloat16, which has the range of float32, or float32"
+            )
+        if kind == "causal" and sampling.get("trim_vocabulary"):
+            raise XqgError(
+                "--trim-vocabulary reads the vocabularies of T5 and mT5; for a decoder-only model "
+                "leave it out"
+            )
+        codes = tuple(dict.fromkeys(check_language(code, "--languages") for code in languages))
+        return cls(generator, kind, codes, revision=revision, **sampling)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings in JSON types."""
+        return asdict(self)
+
+
+def load(
+    auto_class: Any, generator: str, revision: str | None, option: str = "--generator"
+) -> Any:
+    """What `auto_class` (such as ``AutoConfig``) loads of a generator, from a folder or the hub.
+
+    `option` is how the command calls the generator, for the message.
+
+    Raises
+    ------
+    XqgError
+        If it cannot be loaded.
+    """
+    if not Path(generator).is_dir() and (
+        generator.startswith((".", "~")) or os.path.isabs(generator) or generator.count("/") > 1
+    ):
+        raise XqgError(
+            f"no such model folder: {generator}; give the folder of a Hugging Face model or its "
+            f"name on the hub, with {option}"
+        )
+    from transformers.utils import logging
+
+    progress = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        return auto_class.from_pretrained(generator, revision=revision)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise XqgError(
+            f"cannot load the generator {generator!r}: {reason} (a hub name needs the network or "
+            "a filled cache; a folder works without)"
+        ) from None
+    finally:
+        if progress:
+            logging.enable_progress_bar()
+
+
+def _kind_of(generator: str, revision: str | None) -> tuple[str, str]:
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    config = load(AutoConfig, generator, revision)
+    if config.model_type in T5_FAMILY:
+        return config.model_type, "seq2seq"
+    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise XqgError(
+            f"--generator {generator}: a model of type {config.model_type!r}; expected one of "
+            f"{', '.join(T5_FAMILY)}, or a decoder-only language model"
+        )
+    return config.model_type, "causal"
