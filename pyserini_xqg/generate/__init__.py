@@ -4,5 +4,5 @@
 ``chat`` how the two kinds of model take a step, ``decoding`` how steps become answers,
 ``trimming`` which tokens a language needs. ``generator`` puts these together for some passages,
 ``devices`` for several processes, ``corpus`` for a file of any length; ``estimate`` says what that
-will take.
+will take. ``openai`` asks a chat server instead, and ``served`` does so for a file of any length.
 """
