@@ -187,6 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--keep-queries out, or leave --to-faiss out to make a store"
         )
 
+    from pyserini_xqg.check_backend import check_backend
     from pyserini_xqg.estimate import estimate
     from pyserini_xqg.files import input_files
     from pyserini_xqg.join import Join, shard_range
@@ -201,22 +202,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         source.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
     )
     queries = xqg.queries if xqg else ()
-    languages = xqg.languages if xqg else None
-    ignore_unknown = bool(xqg and xqg.ignore_unknown)
+    reading: dict[str, Any] = {
+        "form": form,
+        "languages": xqg.languages if xqg else None,
+        "ignore_unknown": bool(xqg and xqg.ignore_unknown),
+    }
     keep_queries = bool(xqg and xqg.keep_queries)
-    if output.dry_run:
+    if output.dry_run or model.check_backend:
         with tempfile.TemporaryDirectory() as work:
-            join = Join(
-                source.corpus,
-                queries,
-                Path(work),
-                form=form,
-                languages=languages,
-                ignore_unknown=ignore_unknown,
-            )
+            join = Join(source.corpus, queries, Path(work), **reading)
             rows = shard_range(join.passages, source.shard_id, source.shard_num)
-            print(
-                estimate(
+            if model.check_backend:
+                print(check_backend(join, encoder, model.fields, *rows))
+            else:
+                cost = estimate(
                     join,
                     encoder,
                     model.fields,
@@ -225,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     keep_queries=keep_queries,
                     to_faiss=output.to_faiss,
                 )
-            )
+                print(cost)
             join.close()
         return
     encode_corpus(
@@ -233,16 +232,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         output.embeddings,
         encoder,
         queries=queries,
-        languages=languages,
         fields=model.fields,
-        form=form,
-        ignore_unknown=ignore_unknown,
         shard_id=source.shard_id,
         shard_num=source.shard_num,
         dtype=output.dtype,
         keep_queries=keep_queries,
         to_faiss=fusion if output.to_faiss else None,
         overwrite=output.overwrite,
+        **reading,
     )
 
 
@@ -264,6 +261,7 @@ def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = N
         pooling=model.pooling,
         l2_norm=model.l2_norm,
         dtype="float16" if model.fp16 else model.dtype,
+        backend=model.backend,
         query_prefix=model.query_prefix,
         passage_prefix=_passage_prefix(model),
         query_max_length=model.query_max_length,

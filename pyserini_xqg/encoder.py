@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyserini_xqg.backends import BACKENDS
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.spec import EncoderSpec
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
+
+#: Tokens of a batch on the CPU, for each thread: measured, more fall out of its caches.
+_TOKENS = 256
 
 
 class Encoder:
@@ -27,12 +31,13 @@ class Encoder:
     device : str or None
         ``cpu``, ``cuda:0``, ``mps``; by default the first accelerator there is.
     batch_size : int
-        Texts that go through the model together.
+        The most texts that go through the model together. On the CPU long ones are fewer.
 
     Raises
     ------
     XqgError
-        If the model cannot be loaded, or the device cannot compute in the dtype.
+        If the model cannot be loaded, or the device cannot compute in the dtype or with the
+        backend.
     """
 
     def __init__(
@@ -44,7 +49,15 @@ class Encoder:
             raise XqgError(f"--batch-size {batch_size}: expected at least 1")
         self.spec = spec
         self.batch_size = batch_size
-        self.device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        cpu_only = BACKENDS[spec.backend].float32_cpu_only
+        if cpu_only and device not in (None, "cpu"):
+            raise XqgError(
+                f"--backend {spec.backend} is for the CPU, not for {device}; take --device cpu, or "
+                "--backend torch"
+            )
+        on_gpu = torch.cuda.is_available() and not cpu_only
+        self.device = device or ("cuda:0" if on_gpu else "cpu")
+        self._tokens = _TOKENS * torch.get_num_threads() if self.device == "cpu" else None
         if spec.dtype == "float16" and self.device == "cpu":
             raise XqgError(
                 "float16 on the CPU is slow and inexact; take --dtype float32 or bfloat16"
@@ -121,8 +134,13 @@ class Encoder:
         lengths = np.array([len(ids) for ids in tokens["input_ids"]])
         # Longest first: padding stays small, and a batch that does not fit fails at once.
         order = np.argsort(-lengths, kind="stable")
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
+        start = 0
+        while start < len(order):
+            size = self.batch_size
+            if self._tokens is not None:
+                size = min(size, max(1, self._tokens // max(1, int(lengths[order[start]]))))
+            rows = order[start : start + size]
+            start += size
             vectors[rows] = side.forward(
                 {name: [column[row] for row in rows] for name, column in tokens.items()}
             )
@@ -137,8 +155,9 @@ class _Side:
 
         self.spec = spec
         self.device = device
-        self.tokenizer, self.model = _load(model, spec)
-        self.model.eval().to(device=device, dtype=getattr(torch, spec.dtype))
+        self.tokenizer, transformer = _load(model, spec)
+        transformer.eval().to(device=device, dtype=getattr(torch, spec.dtype))
+        self._forward = BACKENDS[spec.backend].load(transformer, model, device)
         # Asked of the model itself: configurations call it by too many names.
         self.dimension = self.forward(self.tokenize(["a"], None, 8)).shape[1]
 
@@ -163,7 +182,7 @@ class _Side:
             return np.zeros((len(batch["input_ids"]), self.dimension), dtype=np.float32)
         inputs = self.tokenizer.pad(batch, return_tensors="pt").to(self.device)
         with torch.inference_mode():
-            hidden = self.model(**inputs).last_hidden_state.float()
+            hidden = self._forward(inputs["input_ids"], inputs["attention_mask"])
             vectors = _POOL[self.spec.pooling](hidden, inputs["attention_mask"])
             if self.spec.l2_norm:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pyserini_xqg.backends import BACKENDS
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.presets import PRESETS
 from pyserini_xqg.settings import add_fusion_options
@@ -106,6 +107,11 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     add("--dry-run", action="store_true", help="measure a sample: hours, disk and memory")
 
     add_encoder_options(parsers["encoder"])
+    parsers["encoder"].add_argument(
+        "--check-backend",
+        action="store_true",
+        help="compare --backend and --dtype with torch in float32 on a sample, and stop",
+    )
 
     add = parsers["xqg"].add_argument
     add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
@@ -143,6 +149,7 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     add("--query-prefix", help="put before queries as it is")
     add("--prefix", help="Pyserini's spelling of --passage-prefix, followed by a space")
     add("--dtype", choices=DTYPES, help="what the transformer computes in")
+    add("--backend", choices=BACKENDS, help="what computes it (torch); onnx is for the CPU")
     add("--fp16", action="store_true", help="Pyserini's spelling of --dtype float16")
     add("--add-sep", action="store_true", default=None, help="encode title and text as a pair")
     add("--batch-size", type=int, default=64)

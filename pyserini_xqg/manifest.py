@@ -74,7 +74,15 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}
-    for name in ("pyserini_xqg", "torch", "transformers", "tokenizers", "numpy", "faiss-cpu"):
+    for name in (
+        "pyserini_xqg",
+        "torch",
+        "transformers",
+        "tokenizers",
+        "numpy",
+        "faiss-cpu",
+        "onnxruntime",
+    ):
         try:
             found[name] = version(name)
         except PackageNotFoundError:  # faiss may have come as faiss or faiss-gpu

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pyserini_xqg.backends import BACKENDS
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.presets import BY_MODEL, PRESETS
 
@@ -34,6 +35,9 @@ class EncoderSpec:
         Scale every vector to length 1.
     dtype : {"float32", "bfloat16", "float16"}
         What the transformer computes in; vectors come out in float32.
+    backend : {"torch", "onnx", "onnx-int8"}
+        What computes the transformer. With onnx-int8 a vector depends a little (cosine about
+        0.9999) on the texts that are encoded together with it.
     query_prefix, passage_prefix : str
         Put before the text as they are, with whatever space they end in.
     query_max_length, max_length : int
@@ -61,17 +65,24 @@ class EncoderSpec:
     generated_queries_as: str = "query"
     add_sep: bool = False
     trust_remote_code: bool = False
+    backend: str = "torch"
 
     def __post_init__(self) -> None:
         for name, choices in (
             ("pooling", POOLINGS),
             ("dtype", DTYPES),
             ("generated_queries_as", SIDES),
+            ("backend", BACKENDS),
         ):
             if getattr(self, name) not in choices:
                 raise XqgError(
                     f"encoder {name}: {getattr(self, name)!r} is none of {', '.join(choices)}"
                 )
+        if BACKENDS[self.backend].float32_cpu_only and self.dtype != "float32":
+            raise XqgError(
+                f"encoder backend: {self.backend} computes from float32 weights, not {self.dtype}; "
+                "leave --dtype out, or take --backend torch"
+            )
         for name in ("query_max_length", "max_length"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise XqgError(

@@ -56,6 +56,26 @@ def test_padding_on_the_left(pooling):
     assert torch.allclose(_POOL[pooling](hidden, mask), torch.stack(expected))
 
 
+def test_long_texts_go_in_smaller_batches_on_the_cpu(model_dir, monkeypatch):
+    import torch
+
+    torch.set_num_threads(1)
+    monkeypatch.setattr("pyserini_xqg.encoder._TOKENS", 20)
+    encoder, shapes = Encoder(EncoderSpec(str(model_dir)), device="cpu", batch_size=3), []
+    forward = encoder._query_side._forward
+    monkeypatch.setattr(
+        encoder._query_side,
+        "_forward",
+        lambda ids, mask: shapes.append(tuple(ids.shape)) or forward(ids, mask),
+    )
+    texts = [" ".join(["w1"] * n) for n in (1, 28, 7, 8, 2, 1, 2, 1)]
+    vectors = encoder.encode_queries(texts)
+    # With [CLS] and [SEP]: 30 tokens alone, two of 10 and 9, then three at most.
+    assert shapes == [(1, 30), (2, 10), (3, 4), (2, 3)]
+    for text, vector in zip(texts, vectors, strict=True):
+        assert vector == pytest.approx(one_by_one(model_dir, text, "cls"), abs=1e-5)
+
+
 def test_empty_input(encoder):
     assert encoder.encode_queries([]).shape == (0, 16)
 

@@ -52,6 +52,8 @@ def test_saved_specification_and_overrides(tmp_path):
     [
         ({"pooling": "eos"}, "pooling: 'eos' is none of cls, mean, last"),
         ({"dtype": "int8"}, "dtype: 'int8' is none of"),
+        ({"backend": "tpu"}, "backend: 'tpu' is none of torch, onnx, onnx-int8"),
+        ({"backend": "onnx", "dtype": "bfloat16"}, "onnx computes from float32 weights, not bf"),
         ({"max_length": 0}, "max_length: 0 is not a positive number"),
         ({"colour": 1}, r"unknown encoder setting\(s\) colour"),
     ],
@@ -59,6 +61,12 @@ def test_saved_specification_and_overrides(tmp_path):
 def test_what_is_refused(settings, message):
     with pytest.raises(XqgError, match=message):
         EncoderSpec.resolve("m", **settings)
+
+
+def test_a_specification_from_before_there_were_backends_is_torch():
+    older = EncoderSpec("m").to_dict()
+    del older["backend"]
+    assert EncoderSpec.from_dict(older, "x").backend == "torch"
 
 
 def test_what_is_missing(tmp_path):
