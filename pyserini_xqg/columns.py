@@ -13,6 +13,8 @@ from pyserini_xqg.errors import XqgError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_SUMMED = 1 << 16
+
 
 def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     """A NumPy file header whose length does not depend on the number of rows."""
@@ -29,9 +31,14 @@ class Column:
 
     def __init__(self, path: Path, width: int) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 - closed by `close`
-        np.lib.format.read_magic(self._file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(self._file)
+        try:
+            np.lib.format.read_magic(self._file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(self._file)
+        except ValueError as error:
+            self.close()
+            raise XqgError(f"{path}: damaged ({error}); encode it again") from None
         if len(shape) == 2 and shape[1] != width:
+            self.close()
             raise XqgError(f"{path}: {shape[1]} components, the manifest says {width}")
         self._path, self._width, self._dtype = path, width, dtype
 
@@ -44,6 +51,11 @@ class Column:
         if len(content) < size:
             raise XqgError(f"{self._path}: shorter than the manifest says; encode it again")
         return np.frombuffer(content, dtype=self._dtype).reshape(rows, self._width)
+
+    def sum(self, rows: int) -> int:
+        """The sum of the next rows."""
+        sizes = (min(_SUMMED, rows - start) for start in range(0, rows, _SUMMED))
+        return sum(int(self.read(size).sum(dtype=np.int64)) for size in sizes)
 
     def close(self) -> None:
         self._file.close()

@@ -7,14 +7,17 @@ the bytes against those of `faiss.write_index`.
 
 from __future__ import annotations
 
+import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyserini_xqg.errors import XqgError
+from pyserini_xqg.files import digest
 from pyserini_xqg.output import OutputFolder
 
 if TYPE_CHECKING:
@@ -59,9 +62,19 @@ class FlatIndexWriter:
         )
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
-        """Complete the header, write the manifest, and give the folder its name."""
+        """Complete the header, write the manifest, and give the folder its name.
+
+        The manifest gets what `pyserini_xqg.verify` needs to make the log of blocks, which is not
+        kept, again from the files: ``blocks``, pairs of rows a block and how many such blocks
+        follow each other, and ``digest``, the log's checksum.
+        """
+        log = (self._folder.partial / "blocks.jsonl").read_bytes()
+        rows = (json.loads(line)["rows"] for line in log.splitlines())
+        blocks = [[size, len(list(same))] for size, same in groupby(rows)]
         self._folder.finish(
-            manifest, {"index": flat_header(self._folder.rows, self._dimension)}, keep_log=False
+            {**manifest, "blocks": blocks, "digest": digest(log)},
+            {"index": flat_header(self._folder.rows, self._dimension)},
+            keep_log=False,
         )
 
 
@@ -83,6 +96,60 @@ def flat_header(rows: int, dimension: int) -> bytes:
             "does not know; install faiss-cpu 1.15"
         )
     return empty[:8] + struct.pack("<q", rows) + empty[16:37] + struct.pack("<q", rows * dimension)
+
+
+def block_rows(manifest: Mapping[str, Any]) -> list[int]:
+    """The rows of each block that a flat index was written in."""
+    return [rows for rows, count in manifest["blocks"] for _ in range(count)]
+
+
+def read_flat(
+    path: Path, manifest: Mapping[str, Any], blocks: Sequence[int], *, start: int = 0
+) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+    """Docids and vectors of a finished flat index, a block at a time.
+
+    Parameters
+    ----------
+    path : Path
+    manifest : mapping
+        Its ``xqg.json``.
+    blocks : sequence of int
+        Rows to read at a time, as many in all as the index has.
+    start : int
+        Blocks to pass over.
+
+    Raises
+    ------
+    XqgError
+        If the files do not hold what the manifest says.
+    """
+    rows, dimension = int(manifest["passages"]), int(manifest["dimension"])
+    header, width = flat_header(rows, dimension), 4 * dimension
+    with (
+        open(path / "index", "rb") as vectors,
+        open(path / "docid", encoding="utf-8", errors="surrogateescape", newline="\n") as docids,
+    ):
+        size = (path / "index").stat().st_size
+        if vectors.read(len(header)) != header or size != len(header) + rows * width:
+            raise XqgError(
+                f"{path / 'index'}: damaged: no flat index of {rows} vectors of dimension "
+                f"{dimension}, as the manifest says ({size} bytes, expected "
+                f"{len(header) + rows * width}); build it again"
+            )
+        before = sum(blocks[:start])
+        vectors.seek(before * width, 1)
+        next(islice(docids, before, before), None)
+        for number in blocks[start:]:
+            names = [line[:-1] for line in islice(docids, number) if line.endswith("\n")]
+            part = vectors.read(number * width)
+            if len(names) < number or len(part) < number * width:
+                raise XqgError(
+                    f"{path}: fewer docids or vectors than the {rows} that the manifest says; "
+                    "build it again"
+                )
+            yield names, np.frombuffer(part, dtype="<f4").reshape(number, dimension)
+        if docids.readline():
+            raise XqgError(f"{path / 'docid'}: more than {rows} docids; build the index again")
 
 
 def open_index(path: Path) -> Any:

@@ -110,7 +110,7 @@ def build_routed(
 
     Parameters and errors are those of `build_index`.
     """
-    from pyserini_xqg.output import OutputFolder
+    from pyserini_xqg.output import OutputFolder, tidy
 
     chosen = store.choose(languages)
     if not chosen:
@@ -125,6 +125,7 @@ def build_routed(
         folder.start(plan, {})
         for route in [*chosen, FALLBACK]:
             if (folder.partial / route).is_dir():  # finished before the process was killed
+                tidy(folder.partial / route)
                 continue
             members = chosen if route == FALLBACK else [route]
             weights = {code: weight for code, weight in fusion.weights.items() if code in members}

@@ -14,6 +14,9 @@ from typing import IO, Any, Self
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.files import digest, read_json, sync, write_json
 
+#: What a finished folder must still lose; there only between its last two moments.
+_LEFTOVERS = "leftovers.json"
+
 
 class OutputFolder:
     """A folder that grows block by block under ``<name>.partial`` and is renamed when whole.
@@ -46,6 +49,7 @@ class OutputFolder:
         self._manifest = manifest
         self._overwrite = overwrite
         self._files: dict[str, IO[bytes]] = {}
+        tidy(self.path)
         if os.path.lexists(self.path) and not overwrite:
             raise XqgError(f"{self.path} exists; give another name, or --overwrite to replace it")
 
@@ -119,12 +123,8 @@ class OutputFolder:
             self._files[name].write(part)
         for name in parts:
             sync(self._files[name])
-        entry = {
-            "rows": rows,
-            "sizes": {name: self._files[name].tell() for name in parts},
-            "digests": {name: digest(part) for name, part in parts.items()},
-        }
-        self._log.write(json.dumps(entry).encode() + b"\n")
+        sizes = {name: self._files[name].tell() for name in parts}
+        self._log.write(log_line(rows, sizes, parts))
         sync(self._log)
         self.rows += rows
         self.blocks += 1
@@ -141,21 +141,17 @@ class OutputFolder:
             self._files[name].seek(0)
             self._files[name].write(header)
             sync(self._files[name])
+        # Until the rename, a killed process takes up its work from these; `tidy` removes them.
+        leftovers = ["work", "plan.json", "lock", *(() if keep_log else ("blocks.jsonl",))]
+        write_json(self.partial / _LEFTOVERS, leftovers)
         write_json(self.partial / self._manifest, manifest)
-        if os.path.lexists(
-            self.path
-        ):  # only with --overwrite; the old one leaves at the last moment
-            old = self.path.with_name(self.path.name + ".old")
+        old = self.path.with_name(self.path.name + ".old")
+        if os.path.lexists(self.path):  # only with --overwrite; it leaves at the last moment
             shutil.rmtree(old, ignore_errors=True)
             self.path.rename(old)
-            self.partial.rename(self.path)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            self.partial.rename(self.path)
-        # Only now: until the rename, a killed process takes up its work from these.
-        shutil.rmtree(self.path / "work", ignore_errors=True)
-        for name in ("plan.json", "lock", *(() if keep_log else ("blocks.jsonl",))):
-            (self.path / name).unlink(missing_ok=True)
+        self.partial.rename(self.path)
+        shutil.rmtree(old, ignore_errors=True)
+        tidy(self.path)
 
     def _read_log(self, log_file: Path, sizes: dict[str, int]) -> tuple[dict[str, int], int]:
         keep = 0
@@ -182,6 +178,25 @@ class OutputFolder:
             else:
                 entry.unlink()
         self.work.mkdir()
+
+
+def tidy(path: Path) -> None:
+    """Remove what a process killed at the very end left inside its finished folder."""
+    if not (path / _LEFTOVERS).is_file():
+        return
+    for name in read_json(path / _LEFTOVERS):
+        if name == "work":
+            shutil.rmtree(path / name, ignore_errors=True)
+        else:
+            (path / name).unlink(missing_ok=True)
+    (path / _LEFTOVERS).unlink(missing_ok=True)
+
+
+def log_line(rows: int, sizes: Mapping[str, int], parts: Mapping[str, bytes | memoryview]) -> bytes:
+    """The line of ``blocks.jsonl`` for a block: its rows, where each file ends, and checksums."""
+    digests = {name: digest(part) for name, part in parts.items()}
+    entry = {"rows": rows, "sizes": dict(sizes), "digests": digests}
+    return json.dumps(entry).encode() + b"\n"
 
 
 def _check_same_plan(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def parse_json(line: bytes, where: str) -> dict[str, Any]:
         raise XqgError(
             f"{where}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
         ) from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not only syntax: numbers of 5,000 digits
         raise XqgError(f"{where}: not JSON ({error}); expected one JSON object a line") from None
     if not isinstance(row, dict):
         raise XqgError(f"{where}: expected a JSON object, found a {type(row).__name__}")
@@ -262,12 +262,19 @@ def _scores(values: Any, count: int, where: str) -> list[float | None]:
     if (
         not isinstance(values, list)
         or len(values) != count
-        or not all(v is None or (type(v) in (int, float) and isfinite(v)) for v in values)
+        or not all(v is None or _is_number(v) for v in values)
     ):
         raise XqgError(
             f"{where}: expected {count} numbers, one for each query, found {_found(values)}"
         )
     return list(values)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
 
 
 def _found(value: Any) -> str:

@@ -93,8 +93,9 @@ class StoreWriter:
         """Complete the headers, count the queries, and write the manifest."""
         headers, totals = dict(self._headers), {}
         for language in self._languages:
-            counts = self._folder.partial / f"queries.{language}.count.npy"
-            totals[language] = int(np.load(counts, mmap_mode="r").sum(dtype=np.int64))
+            counts = Column(self._folder.partial / f"queries.{language}.count.npy", 1)
+            totals[language] = counts.sum(self._shape[0])
+            counts.close()
             if self._keep:
                 headers[f"queries.{language}.npy"] = npy_header(
                     (totals[language], self._shape[1]), self._dtype
@@ -165,7 +166,7 @@ class Store:
         self.encoder = EncoderSpec.from_dict(
             self.manifest["encoder"], str(self.paths[0] / MANIFEST)
         )
-        self.digest = digest("".join(manifest["digest"] for manifest in self._manifests).encode())
+        self.digest = joined_digest([manifest["digest"] for manifest in self._manifests])
 
     def blocks(
         self, languages: Sequence[str] | None = None, *, start: int = 0, keep: bool = False
@@ -235,6 +236,11 @@ class Store:
             seen[shard] = path
 
 
+def joined_digest(digests: Sequence[str]) -> str:
+    """That of several shards, in order; a single one keeps its own."""
+    return digests[0] if len(digests) == 1 else digest("".join(digests).encode())
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
     if not (path / MANIFEST).is_file():
         partial = path.with_name(path.name + ".partial")
@@ -257,39 +263,44 @@ def _read_blocks(
     path: Path, manifest: Mapping[str, Any], languages: Sequence[str], start: int, keep: bool
 ) -> Iterator[Block]:
     rows, dimension = int(manifest["passages"]), int(manifest["dimension"])
-    vectors = {"": Column(path / "passages.npy", dimension)}
-    counts, queries = {}, {}
-    for language in languages:
-        vectors[language] = Column(path / f"queries.{language}.sum.npy", dimension)
-        counts[language] = Column(path / f"queries.{language}.count.npy", 1)
-        if keep:
-            queries[language] = Column(path / f"queries.{language}.npy", dimension)
-    columns = [*vectors.values(), *counts.values(), *queries.values()]
+    columns: list[Column] = []
+
+    def column(name: str, width: int) -> Column:
+        columns.append(Column(path / name, width))
+        return columns[-1]
+
     try:
+        vectors, counts, queries = {"": column("passages.npy", dimension)}, {}, {}
+        for language in languages:
+            vectors[language] = column(f"queries.{language}.sum.npy", dimension)
+            counts[language] = column(f"queries.{language}.count.npy", 1)
+            if keep:
+                queries[language] = column(f"queries.{language}.npy", dimension)
         with open(path / "docid", encoding="utf-8", newline="\n") as docids:
             for _ in range(start * BLOCK):
                 docids.readline()
-            for column in [*vectors.values(), *counts.values()]:
-                column.skip(start * BLOCK)
-            for language, column in queries.items():
-                before = np.load(path / f"queries.{language}.count.npy", mmap_mode="r")
-                column.skip(int(before[: start * BLOCK].sum(dtype=np.int64)))
+            for values in vectors.values():
+                values.skip(start * BLOCK)
+            for language, values in counts.items():
+                before = values.sum(start * BLOCK)
+                if keep:
+                    queries[language].skip(before)
             for first in range(start * BLOCK, rows, BLOCK):
                 n = min(BLOCK, rows - first)
                 count = {
-                    language: column.read(n)[:, 0].astype(np.int32)
-                    for language, column in counts.items()
+                    language: values.read(n)[:, 0].astype(np.int32)
+                    for language, values in counts.items()
                 }
                 read = {
-                    name: column.read(n).astype(np.float32, copy=False)
-                    for name, column in vectors.items()
+                    name: values.read(n).astype(np.float32, copy=False)
+                    for name, values in vectors.items()
                 }
                 kept = (
                     {
-                        language: column.read(int(count[language].sum())).astype(
+                        language: values.read(int(count[language].sum())).astype(
                             np.float32, copy=False
                         )
-                        for language, column in queries.items()
+                        for language, values in queries.items()
                     }
                     if keep
                     else None
@@ -302,5 +313,5 @@ def _read_blocks(
                     kept,
                 )
     finally:
-        for column in columns:
-            column.close()
+        for opened in columns:
+            opened.close()

@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyserini_xqg.blocks import encode_generated
+from pyserini_xqg.blocks import encode_blocks, encode_generated
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.join import Join
 
 
 class Counting:
@@ -52,3 +54,14 @@ def test_a_real_encoder_gives_the_plain_sum(encoder, n):
     for i in range(n):
         alone = [encoder.encode_queries([text])[0].astype(np.float64) for text in queries[i]["te"]]
         assert sums["te"][i] == pytest.approx(sum(alone, np.zeros(16)), abs=1e-5)
+
+
+def test_one_vector_for_all_is_refused_unless_the_texts_are_one(encoder, write_jsonl, tmp_path):
+    def encode(*texts):
+        rows = [{"docid": str(i), "text": text} for i, text in enumerate(texts)]
+        join = Join(write_jsonl("c.jsonl", rows), [], tmp_path)
+        return [block.docids for block in encode_blocks(join, encoder, ["text"], 0, len(texts))]
+
+    assert encode("w1 w2", "w1 w2") == [["0", "1"]]
+    with pytest.raises(XqgError, match="all 2 passages from '0' on have the same vector"):
+        encode("unknown", "words")

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -101,31 +98,6 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(large, encoder, tmp
         assert not (tmp_path / "s").exists()
     encode_corpus(corpus, tmp_path / "s", encoder, queries=[queries], keep_queries=True)
     assert calls == [0, 1, 2]  # one block was committed each time
-    assert content(tmp_path / "s") == content(tmp_path / "whole")
-
-
-def test_kill_9_at_any_moment(large, model_dir, tmp_path):
-    corpus, queries = large
-    command = [
-        sys.executable, "-m", "pyserini_xqg.encode", "input", "--corpus", corpus,
-        "output", "--embeddings", tmp_path / "s", "encoder", "--encoder", model_dir,
-        "--device", "cpu", "xqg", "--queries", queries,
-    ]  # fmt: skip
-    command = [str(word) for word in command]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for pause in (0.2, 0.6):  # after the folder is there: while joining, while encoding
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-        while not (tmp_path / "s.partial").exists() and process.poll() is None:
-            time.sleep(0.02)
-        time.sleep(pause)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if (tmp_path / "s").exists():  # done, or killed after it was: below it must be whole
-            break
-    if not (tmp_path / "s").exists():
-        subprocess.run(command, check=True, env=environment)
-    whole = [str(tmp_path / "whole") if word == str(tmp_path / "s") else word for word in command]
-    subprocess.run(whole, check=True, env=environment)
     assert content(tmp_path / "s") == content(tmp_path / "whole")
 
 

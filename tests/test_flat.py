@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import json
+
 import faiss
 import numpy as np
 import pytest
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.flat import FlatIndexWriter, check_finite, check_vectors, open_index
+from pyserini_xqg.flat import (
+    FlatIndexWriter,
+    block_rows,
+    check_finite,
+    check_vectors,
+    open_index,
+    read_flat,
+)
 from pyserini_xqg.output import OutputFolder
 
 
@@ -65,3 +74,17 @@ def test_one_vector_for_all_is_refused():
     with pytest.raises(XqgError, match="all 3 passages from 'a' on have the same vector"):
         check_vectors(np.ones((3, 2), dtype=np.float32), ["a", "b", "c"])
     check_vectors(np.ones((1, 2), dtype=np.float32), ["a"])
+
+
+def test_it_is_read_as_it_was_written(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(25, 4)).astype(np.float32)
+    write(tmp_path / "out", vectors, block=10)
+    written = json.loads((tmp_path / "out/xqg.json").read_text())
+    assert written["blocks"] == [[10, 2], [5, 1]]
+    manifest = {**written, "passages": 25, "dimension": 4}
+    assert block_rows(manifest) == [10, 10, 5]
+    read = list(read_flat(tmp_path / "out", manifest, [7, 9, 9], start=1))
+    assert [docids[0] for docids, _ in read] == ["d7", "d16"]
+    assert np.array_equal(np.concatenate([part for _, part in read]), vectors[7:])
+    with pytest.raises(XqgError, match="damaged: no flat index of 24 vectors of dimension 4, as"):
+        next(read_flat(tmp_path / "out", {**manifest, "passages": 24}, [24]))

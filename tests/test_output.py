@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pyserini_xqg import output
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.output import OutputFolder
 
@@ -106,3 +107,31 @@ def test_a_second_process_is_refused(tmp_path):
             [sys.executable, "-c", code, tmp_path / "out"], capture_output=True, text=True
         )
     assert "is being written by another process" in said.stdout
+
+
+def test_what_a_process_killed_at_the_very_end_left_inside_is_removed(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+
+    def killed(path):
+        if path.exists():
+            raise KeyboardInterrupt
+
+    with OutputFolder(path, "m.json") as folder, pytest.raises(KeyboardInterrupt):
+        folder.start(PLAN, {"data": b""})
+        folder.append(1, {"data": b"x"})
+        monkeypatch.setattr(output, "tidy", killed)
+        folder.finish({}, keep_log=False)
+    monkeypatch.undo()
+    assert {"lock", "plan.json", "work", "blocks.jsonl"} < {x.name for x in path.iterdir()}
+    with pytest.raises(XqgError, match="out exists"):
+        OutputFolder(path, "m.json")
+    assert files(path) == {"data": b"x", "m.json": b"{}\n"}
+
+
+def test_the_old_folder_goes_even_if_replacing_it_was_broken_off(tmp_path):
+    path = tmp_path / "out"
+    (tmp_path / "out.old").mkdir()
+    with OutputFolder(path, "m.json", overwrite=True) as folder:
+        folder.start(PLAN, {"data": b"2"})
+        folder.finish({})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]

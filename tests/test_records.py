@@ -63,6 +63,7 @@ def test_passages(row, form, expected):
         (line(docid="a"), "no field 'text' or 'contents'; found docid"),
         (line(docid="a", text=["b"]), r"expected 'text' to be a string, found \['b'\]"),
         (b'{"docid": "a", "text": "\\ud800"}', "half of a surrogate pair"),
+        (b'{"docid": ' + b"1" * 5000 + b"}", "c.jsonl:9: not JSON .*4300 digits"),
     ],
 )
 def test_broken_passages(content, message):
@@ -103,6 +104,13 @@ def test_queries_of_the_public_data_set():
 def test_broken_queries(queries, message):
     with pytest.raises(XqgError, match=message):
         parse_queries(line(docid="a", generated_queries=queries), "q.jsonl:4")
+
+
+@pytest.mark.parametrize("score", [10**400, float("nan"), True, "1"])
+def test_scores_are_numbers_that_a_float_can_hold(score):
+    row = {"docid": "a", "generated_queries": {"te": ["q"]}, "scores": {"te": [score]}}
+    with pytest.raises(XqgError, match=r"q.jsonl:4: scores\['te'\]: expected 1 numbers, one for"):
+        parse_queries(line(**row), "q.jsonl:4")
 
 
 @pytest.mark.parametrize(

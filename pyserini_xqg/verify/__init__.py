@@ -1,0 +1,1 @@
+"""Whether stores and indexes still are what was written: ``python -m pyserini_xqg.verify``."""

@@ -1,0 +1,101 @@
+"""Check stores and indexes: counts, checksums, vectors, docids, and the encoder.
+
+``python -m pyserini_xqg.verify PATH [PATH ...]`` prints one line a check. Exit status 0 if all is
+well (warnings allowed), 1 if anything is wrong, 2 for a command that cannot be understood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyserini_xqg.errors import XqgError, run_command
+
+if TYPE_CHECKING:
+    from pyserini_xqg.verify.check import Check, Settings
+
+
+def verify(path: Path, settings: Settings) -> Iterator[Check]:
+    """The checks of whatever the folder is.
+
+    Raises
+    ------
+    XqgError
+        If it is neither a store nor an index of ours, finished or not.
+    """
+    from pyserini_xqg.manifest import MANIFEST as INDEX
+    from pyserini_xqg.store import MANIFEST as STORE
+    from pyserini_xqg.verify.check import WARNING, Check
+    from pyserini_xqg.verify.indexes import verify_index
+    from pyserini_xqg.verify.stores import verify_store
+
+    partial = path.with_name(path.name + ".partial")
+    if path.name.endswith(".partial") and path.is_dir():
+        yield _unfinished(path)
+    elif (path / STORE).is_file():
+        yield from verify_store(path, settings)
+    elif (path / INDEX).is_file():
+        yield from verify_index(path, settings)
+    elif path.exists():
+        raise XqgError(f"{path} is neither an embedding store ({STORE}) nor an index ({INDEX})")
+    elif partial.is_dir():
+        yield _unfinished(partial)
+        return
+    else:
+        raise XqgError(f"no such folder: {path}")
+    if partial.is_dir():
+        yield Check(path, WARNING, "unfinished", f"{partial} is there too, from --overwrite")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.verify", description=__doc__)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="stores, and indexes of any kind")
+    parser.add_argument(
+        "--store",
+        nargs="+",
+        metavar="STORE",
+        help="recompute the indexes' vectors from this one, or from its shards in order",
+    )
+    parser.add_argument("--encoder", help="another place of the recorded model")
+    parser.add_argument("--no-encoder", action="store_true", help="do not load the model")
+    parser.add_argument("--device", help="of the encoder; by default the first accelerator")
+    args = parser.parse_args(argv)
+    if args.no_encoder and (args.encoder or args.device):
+        raise XqgError("--no-encoder loads no model: leave --encoder and --device out")
+
+    from pyserini_xqg.store import Store
+    from pyserini_xqg.verify.check import ERROR, Settings
+
+    settings = Settings(
+        args.encoder, args.device, not args.no_encoder, Store(args.store) if args.store else None
+    )
+    wrong = False
+    for path in map(Path, args.paths):
+        for check in verify(path, settings):
+            print(check, flush=True)
+            wrong |= check.verdict == ERROR
+    if wrong:
+        sys.exit(1)
+
+
+def _unfinished(partial: Path) -> Check:
+    from pyserini_xqg.verify.check import ERROR, Check
+
+    blocks = 0
+    for log in partial.rglob("blocks.jsonl"):  # a routed index has one for each of its own
+        with open(log, "rb") as file:
+            blocks += sum(line.endswith(b"\n") for line in file)
+    return Check(
+        partial,
+        ERROR,
+        "unfinished",
+        f"{blocks} committed block(s); run the command that began it again, and it goes on there",
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,171 @@
+"""A check and its verdict, and the checks that stores and indexes have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyserini_xqg.errors import XqgError
+
+if TYPE_CHECKING:
+    from pyserini_xqg.encoder import Encoder
+    from pyserini_xqg.spec import EncoderSpec
+    from pyserini_xqg.store import Store
+
+OK, WARNING, ERROR, SKIPPED = "ok", "warning", "ERROR", "skipped"
+#: Rows, files or docids named in one line.
+SHOWN = 3
+
+Verdict = tuple[str, str]
+
+
+class Findings:
+    """Any number of things, of which a line names the first few."""
+
+    def __init__(self, things: Iterable[str] = ()) -> None:
+        self.count = 0
+        self._first: list[str] = []
+        for thing in things:
+            self.add(thing)
+
+    def add(self, thing: str) -> None:
+        self.count += 1
+        if self.count <= SHOWN:
+            self._first.append(thing)
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __str__(self) -> str:
+        more = f" and {self.count - SHOWN} more" if self.count > SHOWN else ""
+        return ", ".join(self._first) + more
+
+
+class Check(NamedTuple):
+    """What was looked at, and what was found."""
+
+    path: Path
+    verdict: str
+    name: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<8} {self.path}: {self.name}: {self.detail}"
+
+
+@dataclass
+class Settings:
+    """What the user asked for.
+
+    Attributes
+    ----------
+    encoder : str or None
+        Another place of the recorded model.
+    device : str or None
+    probe : bool
+        Load the encoder at all.
+    store : Store or None
+        What an index is recomputed from.
+    """
+
+    encoder: str | None = None
+    device: str | None = None
+    probe: bool = True
+    store: Store | None = None
+    _loaded: dict[EncoderSpec, Encoder] = field(default_factory=dict)
+
+    def load(self, values: Mapping[str, Any], where: str) -> Encoder:
+        """The encoder that a manifest records, loaded once."""
+        from pyserini_xqg.encoder import Encoder
+        from pyserini_xqg.spec import EncoderSpec
+
+        spec = EncoderSpec.from_dict(values, where).at(self.encoder)
+        if spec not in self._loaded:
+            self._loaded[spec] = Encoder(spec, device=self.device)
+        return self._loaded[spec]
+
+
+def check(path: Path, name: str, look: Callable[[], Verdict]) -> Check:
+    """Run one check; what is too damaged to be read is an error of the check, not of ours."""
+    try:
+        return Check(path, *_named(name, look()))
+    except XqgError as error:
+        return Check(path, ERROR, name, str(error))
+    except FileNotFoundError as error:
+        return Check(path, ERROR, name, f"{error.filename} is missing")
+    except (ValueError, KeyError, TypeError) as error:  # headers and manifests that are not ours
+        return Check(path, ERROR, name, f"damaged: {type(error).__name__}: {error}")
+
+
+def check_docids(path: Path) -> Check:
+    """Docids that are there twice, empty or hold white space, from a table on disk."""
+
+    def look() -> Verdict:
+        from pyserini_xqg.docids import find_duplicates
+
+        bad = Findings(str(line) for line, docid in _docids(path) if docid.split() != [docid])
+        if bad:
+            return ERROR, f"empty or with white space in line {bad}"
+        with tempfile.TemporaryDirectory() as work:
+            twice = Findings(
+                f"{duplicate.docid!r} in lines {duplicate.first.rpartition(':')[2]} and "
+                f"{duplicate.again.rpartition(':')[2]}"
+                for duplicate in find_duplicates([path / "docid"], Path(work))
+            )
+        return (ERROR, f"duplicates: {twice}") if twice else (OK, "all different")
+
+    return check(path, "docids", look)
+
+
+def check_encoder(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Check:
+    """Whether the encoder gives the recorded vectors of the probes again."""
+
+    def look() -> Verdict:
+        from pyserini_xqg.probes import check_probes
+
+        if not settings.probe:
+            return SKIPPED, "--no-encoder"
+        probes = manifest["probes"]
+        encoder = settings.load(manifest["encoder"], str(path))
+        check_probes(encoder, probes, str(path))
+        return OK, f"{encoder.spec.model} gives the vectors of {len(probes)} probes again"
+
+    return check(path, "encoder", look)
+
+
+def count_docids(path: Path) -> int:
+    """The docids of a folder: lines that are complete.
+
+    Raises
+    ------
+    XqgError
+        If the last line is not.
+    """
+    lines, last = 0, b"\n"
+    with open(path / "docid", "rb") as file:
+        while content := file.read(1 << 20):
+            lines += content.count(b"\n")
+            last = content[-1:]
+    if last != b"\n":
+        raise XqgError(f"{path / 'docid'}: the last line is cut off")
+    return lines
+
+
+def digest_of(path: Path) -> str:
+    """`pyserini_xqg.files.digest` of a file of any size."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _docids(path: Path) -> Iterator[tuple[int, str]]:
+    with open(path / "docid", encoding="utf-8", errors="replace", newline="\n") as file:
+        for line, docid in enumerate(file, 1):
+            yield line, docid.removesuffix("\n")
+
+
+def _named(name: str, verdict: Verdict) -> tuple[str, str, str]:
+    return verdict[0], name, verdict[1]
