@@ -129,9 +129,7 @@ class Settings:
         return asdict(self)
 
 
-def load(
-    auto_class: Any, generator: str, revision: str | None, option: str = "--generator"
-) -> Any:
+def load(auto_class: Any, generator: str, revision: str | None, option: str = "--generator") -> Any:
     """What `auto_class` (such as ``AutoConfig``) loads of a generator, from a folder or the hub.
 
     `option` is how the command calls the generator, for the message.

@@ -1,0 +1,62 @@
+"""What transformers' trainer shows: one bar, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+from pyserini_xqg.errors import XqgError
+
+
+def progress() -> Any:
+    """A callback of the trainer: a bar with the newest losses, and an evaluation at the end."""
+    from transformers import TrainerCallback
+
+    class Progress(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self._shown: dict[str, str] = {}
+            self._bar = tqdm(
+                total=state.max_steps, initial=state.global_step, unit="step", disable=None
+            )
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self._bar.update()
+            if state.global_step >= state.max_steps:  # also where --eval-steps does not divide it
+                control.should_evaluate = True
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
+            for name, shown in (("loss", "loss"), ("eval_loss", "dev loss")):
+                if name not in logs:
+                    continue
+                if not math.isfinite(logs[name]):
+                    raise XqgError(
+                        f"step {state.global_step}: the {shown} is {logs[name]}; take a lower "
+                        "--learning-rate, or --dtype float32"
+                    )
+                self._shown[shown] = f"{logs[name]:.3f}"
+            self._bar.set_postfix(self._shown, refresh=False)
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self._bar.close()
+
+    return Progress()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what transformers says beside its errors, such as a bar for each loaded file."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

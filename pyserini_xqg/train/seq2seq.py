@@ -1,0 +1,140 @@
+"""transformers' trainer, set up for pairs and a model of the T5 family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.generate.prompts import fill
+from pyserini_xqg.generate.settings import T5_FAMILY, load
+from pyserini_xqg.train.pairs import Pair
+from pyserini_xqg.train.progress import progress
+from pyserini_xqg.train.settings import GeneratorSettings
+
+if TYPE_CHECKING:
+    import torch
+
+
+def make_trainer(
+    pairs: Sequence[Pair],
+    dev_pairs: Sequence[Pair],
+    work: Path,
+    settings: GeneratorSettings,
+    device: str | None,
+) -> tuple[Any, Any]:
+    """The trainer, ready to go, and the tokenizer; checkpoints go to `work`.
+
+    Raises
+    ------
+    XqgError
+        For a model that is not there or not of the T5 family, or a device that is not there.
+    """
+    import torch
+    from transformers import (
+        AutoConfig,
+        AutoModelForSeq2SeqLM,
+        AutoTokenizer,
+        DataCollatorForSeq2Seq,
+        PrinterCallback,
+        Seq2SeqTrainer,
+        Seq2SeqTrainingArguments,
+    )
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise XqgError("--device cuda: torch finds no GPU here; take cpu")
+    kind = load(AutoConfig, settings.model, settings.revision, "--model").model_type
+    if kind not in T5_FAMILY:
+        raise XqgError(
+            f"--model {settings.model}: a model of type {kind!r}; expected {', '.join(T5_FAMILY)}"
+        )
+    tokenizer = load(AutoTokenizer, settings.model, settings.revision, "--model")
+    model = load(AutoModelForSeq2SeqLM, settings.model, settings.revision, "--model").float()
+    cpu = device == "cpu" or not torch.cuda.is_available()
+    try:
+        arguments = Seq2SeqTrainingArguments(
+            output_dir=str(work.resolve()),
+            max_steps=settings.max_steps,
+            learning_rate=settings.learning_rate,
+            per_device_train_batch_size=settings.batch_size,
+            per_device_eval_batch_size=settings.batch_size,
+            gradient_accumulation_steps=settings.effective_batch_size // settings.batch_size,
+            eval_strategy="steps",
+            eval_steps=settings.eval_steps,
+            save_strategy="steps",
+            save_steps=settings.eval_steps,
+            save_total_limit=2,  # the best and the last
+            load_best_model_at_end=True,
+            metric_for_best_model="eval_loss",
+            greater_is_better=False,
+            prediction_loss_only=True,
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            bf16=settings.dtype == "bfloat16",
+            use_cpu=cpu,
+            dataloader_pin_memory=not cpu,
+            remove_unused_columns=False,
+            seed=settings.seed,
+            disable_tqdm=True,
+            report_to="none",
+        )
+    except ValueError as error:  # a GPU that cannot compute in bfloat16
+        raise XqgError(f"--dtype {settings.dtype}: {error}") from None
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # more would multiply the effective batch
+    trainer = Seq2SeqTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Examples(pairs, tokenizer, settings),
+        eval_dataset=Examples(dev_pairs, tokenizer, settings),
+        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
+        processing_class=tokenizer,
+        compute_loss_func=token_mean,
+        callbacks=[progress()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, tokenizer
+
+
+class Examples:
+    """Pairs as the trainer takes them, tokenized when they are asked for.
+
+    Training and dev pairs both go through here: one prompt, which is also that of
+    `pyserini_xqg.generate`.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], tokenizer: Any, settings: GeneratorSettings) -> None:
+        self._pairs, self._tokenizer, self._settings = pairs, tokenizer, settings
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, row: int) -> dict[str, list[int]]:
+        pair, known = self._pairs[row], self._settings
+        prompt = fill(known.template, pair.language, pair.title, pair.text)
+        read = self._tokenizer(prompt, truncation=True, max_length=known.max_length)
+        query = self._tokenizer(
+            text_target=pair.query, truncation=True, max_length=known.query_max_length
+        )
+        return {
+            "input_ids": read["input_ids"],
+            "attention_mask": read["attention_mask"],
+            "labels": query["input_ids"],
+        }
+
+
+def token_mean(
+    outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+) -> torch.Tensor:
+    """Cross-entropy, a mean over the tokens of the whole effective batch.
+
+    transformers takes a T5's own loss for one that is divided by the accumulation steps already,
+    which it is not: gradients would grow with them.
+    """
+    from torch.nn.functional import cross_entropy
+
+    logits = outputs["logits"].float()
+    total = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+    count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+    mean: torch.Tensor = total / count
+    return mean
