@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from pyserini_xqg.encoder import Encoder
     from pyserini_xqg.join import Join
+    from pyserini_xqg.records import Passage
 
 
 class Block(NamedTuple):
@@ -54,34 +55,45 @@ def encode_blocks(
     XqgError
         If a vector is not finite.
     """
+    from pyserini_xqg.flat import check_finite, check_vectors
+    from pyserini_xqg.shards import BLOCK
+
+    for row in range(start + done * BLOCK, stop, BLOCK):
+        passages = list(join.read_passages(row, min(row + BLOCK, stop)))
+        docids = [passage.docid for passage in passages]
+        texts, titles = texts_of(passages, fields)
+        vectors = encoder.encode_passages(texts, titles)
+        # Passages with one text (blank, most often) rightly have one vector.
+        alike = len(set(zip(titles or texts, texts, strict=True))) == 1
+        (check_finite if alike else check_vectors)(vectors, docids)
+        by_passage = join.queries_of(docids)
+        sums, counts, kept = encode_generated(by_passage, join.languages, encoder)
+        for language in join.languages:
+            check_finite(sums[language], docids)
+        yield Block(docids, vectors, sums, counts, kept if keep_queries else None)
+
+
+def texts_of(
+    passages: Sequence[Passage], fields: Sequence[str]
+) -> tuple[list[str], list[str] | None]:
+    """The texts and titles of passages as `Encoder.encode_passages` takes them.
+
+    What `fields` does not name is left out: an empty text, or None for the titles.
+    """
+    texts = [passage.text if "text" in fields else "" for passage in passages]
+    return texts, [passage.title for passage in passages] if "title" in fields else None
+
+
+def with_bar(
+    blocks: Iterable[Block], passages: int, what: str, *, done: int = 0
+) -> Iterator[Block]:
+    """The blocks, with a progress bar where there is a terminal; `done` passages came before."""
     from tqdm import tqdm
 
-    from pyserini_xqg.flat import check_finite, check_vectors
-    from pyserini_xqg.join import BLOCK
-
-    first = start + done * BLOCK
-    with tqdm(
-        total=stop - start,
-        initial=min(first, stop) - start,
-        desc="encoding",
-        unit="passage",
-        disable=None,
-    ) as bar:
-        for row in range(first, stop, BLOCK):
-            passages = list(join.read_passages(row, min(row + BLOCK, stop)))
-            docids = [passage.docid for passage in passages]
-            titles = [passage.title for passage in passages] if "title" in fields else None
-            texts = [passage.text if "text" in fields else "" for passage in passages]
-            vectors = encoder.encode_passages(texts, titles)
-            # Passages with one text (blank, most often) rightly have one vector.
-            alike = len(set(zip(titles or texts, texts, strict=True))) == 1
-            (check_finite if alike else check_vectors)(vectors, docids)
-            by_passage = join.queries_of(docids) if join.languages else [{} for _ in docids]
-            sums, counts, kept = encode_generated(by_passage, join.languages, encoder)
-            for language in join.languages:
-                check_finite(sums[language], docids)
-            yield Block(docids, vectors, sums, counts, kept if keep_queries else None)
-            bar.update(len(docids))
+    with tqdm(total=passages, initial=done, desc=what, unit="passage", disable=None) as bar:
+        for block in blocks:
+            yield block
+            bar.update(len(block.docids))
 
 
 def encode_generated(

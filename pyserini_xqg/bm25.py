@@ -60,7 +60,8 @@ def build_bm25(
     from tqdm import tqdm
 
     from pyserini_xqg.java import prepare
-    from pyserini_xqg.join import BLOCK, Join
+    from pyserini_xqg.join import Join
+    from pyserini_xqg.shards import BLOCK
 
     prepare()
     tokenize, options = _analysis(analyzer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pyserini_xqg.blocks import texts_of
 from pyserini_xqg.errors import XqgError
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def check_backend(
         )
     rows = np.unique(np.linspace(start, stop - 1, min(_PASSAGES, stop - start), dtype=int))
     passages = [next(join.read_passages(int(row), int(row) + 1)) for row in rows]
-    titles = [passage.title for passage in passages] if "title" in fields else None
-    texts = [passage.text if "text" in fields else "" for passage in passages]
+    texts, titles = texts_of(passages, fields)
     of_passages = join.queries_of([passage.docid for passage in passages])
     chosen = {
         language: [text for queries in of_passages for text in queries.get(language, ())]

@@ -6,7 +6,6 @@ of ``pyserini.encode``, and a fourth group for the generated queries.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.groups import parse_groups
+from pyserini_xqg.groups import encoder_from, parse_groups
 from pyserini_xqg.manifest import MANIFEST as INDEX_MANIFEST
 from pyserini_xqg.manifest import index_manifest, versions
 from pyserini_xqg.settings import Fusion, fusion_from
@@ -79,12 +78,14 @@ def encode_corpus(
     XqgError
         For bad input, settings that do not fit, or vectors that are not finite.
     """
-    from pyserini_xqg.blocks import encode_blocks
+    from pyserini_xqg.blocks import encode_blocks, with_bar
     from pyserini_xqg.flat import FlatIndexWriter
-    from pyserini_xqg.join import Join, shard_range
+    from pyserini_xqg.join import Join
     from pyserini_xqg.output import OutputFolder
     from pyserini_xqg.probes import make_probes
-    from pyserini_xqg.store import MANIFEST, StoreWriter
+    from pyserini_xqg.shards import shard_range
+    from pyserini_xqg.store import MANIFEST
+    from pyserini_xqg.store_writer import StoreWriter
 
     manifest_name = MANIFEST if to_faiss is None else INDEX_MANIFEST
     with OutputFolder(output, manifest_name, overwrite=overwrite) as folder:
@@ -97,11 +98,6 @@ def encode_corpus(
             ignore_unknown=ignore_unknown,
         )
         start, stop = shard_range(join.passages, shard_id, shard_num)
-        if start == stop:
-            raise XqgError(
-                f"shard {shard_id} of {shard_num} is empty: the corpus has only "
-                f"{join.passages} passages"
-            )
         facts: dict[str, Any] = {
             "encoder": encoder.spec.to_dict(),
             "inputs": join.digests,
@@ -132,9 +128,10 @@ def encode_corpus(
                 dtype=dtype,
                 keep_queries=keep_queries,
             )
-            for block in encode_blocks(
+            blocks = encode_blocks(
                 join, encoder, fields, start, stop, done=folder.blocks, keep_queries=keep_queries
-            ):
+            )
+            for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
                 writer.append(block)
             writer.finish(
                 {
@@ -148,7 +145,8 @@ def encode_corpus(
         else:
             to_faiss.check(join.languages)
             flat = FlatIndexWriter(folder, {**plan, "fusion": asdict(to_faiss)}, encoder.dimension)
-            for block in encode_blocks(join, encoder, fields, start, stop, done=folder.blocks):
+            blocks = encode_blocks(join, encoder, fields, start, stop, done=folder.blocks)
+            for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
                 flat.append(block.docids, to_faiss.apply(block))
             counts = {language: join.counts[language] for language in join.languages}
             flat.finish(
@@ -190,8 +188,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pyserini_xqg.check_backend import check_backend
     from pyserini_xqg.estimate import estimate
     from pyserini_xqg.files import input_files
-    from pyserini_xqg.join import Join, shard_range
+    from pyserini_xqg.join import Join
     from pyserini_xqg.records import PassageFormat
+    from pyserini_xqg.shards import shard_range
 
     for path in (source.corpus, *(xqg.queries if xqg else ())):
         input_files(path)  # a missing file is found before a model is loaded
@@ -241,57 +240,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         overwrite=output.overwrite,
         **reading,
     )
-
-
-def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = None) -> Encoder:
-    """The encoder that the options of `pyserini_xqg.groups.add_encoder_options` describe.
-
-    Raises
-    ------
-    XqgError
-        For an unknown preset, a model that cannot be loaded, or options that do not fit together.
-    """
-    from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.spec import EncoderSpec
-
-    spec = EncoderSpec.resolve(
-        model.encoder,
-        model.preset,
-        revision=model.revision,
-        pooling=model.pooling,
-        l2_norm=model.l2_norm,
-        dtype="float16" if model.fp16 else model.dtype,
-        backend=model.backend,
-        query_prefix=model.query_prefix,
-        passage_prefix=_passage_prefix(model),
-        query_max_length=model.query_max_length,
-        max_length=model.max_length,
-        query_model=model.query_encoder,
-        add_sep=model.add_sep,
-        trust_remote_code=model.trust_remote_code,
-        generated_queries_as=generated_queries_as,
-    )
-    if model.pooling is None and spec == EncoderSpec(spec.model):
-        print(
-            f"note: nothing is known of {spec.model}: taking Pyserini's defaults (pooling cls, no "
-            "norm, no prefix); see --preset, --pooling, --l2-norm",
-            file=sys.stderr,
-        )
-    encoder = Encoder(spec, device=model.device, batch_size=model.batch_size)
-    if model.dimension not in (None, encoder.dimension):
-        raise XqgError(
-            f"--dimension {model.dimension}: {spec.model} has {encoder.dimension}; leave "
-            "the option out"
-        )
-    return encoder
-
-
-def _passage_prefix(model: argparse.Namespace) -> str | None:
-    if model.prefix is not None and model.passage_prefix is not None:
-        raise XqgError("--prefix is Pyserini's name for --passage-prefix; give one of them")
-    if model.prefix is not None:  # Pyserini puts a space behind its prefix
-        return str(model.prefix) + " "
-    return None if model.passage_prefix is None else str(model.passage_prefix)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pyserini_xqg.blocks import encode_generated
+from pyserini_xqg.blocks import encode_generated, texts_of
 
 if TYPE_CHECKING:
     from pyserini_xqg.encoder import Encoder
@@ -73,8 +73,7 @@ def estimate(
     )
     passages = [next(join.read_passages(row, row + 1)) for row in rows]
     queries = join.queries_of([passage.docid for passage in passages])
-    titles = [passage.title for passage in passages] if "title" in fields else None
-    texts = [passage.text if "text" in fields else "" for passage in passages]
+    texts, titles = texts_of(passages, fields)
     encoder.encode_passages(texts[:2], titles and titles[:2])  # the first call also warms up
     began = time.perf_counter()
     encoder.encode_passages(texts, titles)

@@ -10,7 +10,7 @@ the vectors of its c_l queries in language l, and w_l the language's weight:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,19 +67,14 @@ def fuse(
     XqgError
         For an unknown method, an alpha outside [0, 1], or a weight that does not fit.
     """
-    combine = METHODS.get(method)
-    if combine is None:
-        raise XqgError(f"--method {method!r} is none of {', '.join(METHODS)}")
-    if not 0 <= alpha <= 1:
-        raise XqgError(f"--alpha {alpha} is outside [0, 1]")
-    check_weights(weights or {}, sums)
+    check_formula(method, alpha, weights or {}, sums)
     weight = {language: np.float32((weights or {}).get(language, 1.0)) for language in sums}
     if centres is not None:
         sums = {
             language: vectors - counts[language][:, None].astype(np.float32) * centres[language]
             for language, vectors in sums.items()
         }
-    fused = combine(
+    fused = METHODS[method](
         passages.astype(np.float32, copy=False), sums, counts, np.float32(alpha), weight
     )
     return normalise(fused) if l2_norm else fused
@@ -91,14 +86,21 @@ def normalise(vectors: Vectors) -> Vectors:
     return np.divide(vectors, np.where(norms > 0, norms, 1), dtype=np.float32)
 
 
-def check_weights(weights: Mapping[str, float], languages: Mapping[str, object]) -> None:
-    """Refuse a weight for a language that is not there, a negative one, and no weight at all.
+def check_formula(
+    method: str, alpha: float, weights: Mapping[str, float], languages: Collection[str]
+) -> None:
+    """Refuse what `fuse` cannot use.
 
     Raises
     ------
     XqgError
-        Naming the language.
+        For an unknown method, an alpha outside [0, 1], a weight for a language that is not there,
+        a negative one, and no weight at all.
     """
+    if method not in METHODS:
+        raise XqgError(f"--method {method!r} is none of {', '.join(METHODS)}")
+    if not 0 <= alpha <= 1:
+        raise XqgError(f"--alpha {alpha} is outside [0, 1]")
     for language, weight in weights.items():
         if language not in languages:
             raise XqgError(

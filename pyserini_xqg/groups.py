@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyserini_xqg.backends import BACKENDS
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.presets import PRESETS
 from pyserini_xqg.settings import add_fusion_options
-from pyserini_xqg.spec import DTYPES, POOLINGS, SIDES
+from pyserini_xqg.spec import DTYPES, POOLINGS, SIDES, EncoderSpec
+
+if TYPE_CHECKING:
+    from pyserini_xqg.encoder import Encoder
 
 _PROGRAM = "python -m pyserini_xqg.encode"
 _FIELDS = ("title", "text")
@@ -156,3 +160,53 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     add("--device", help="cpu, cuda:0 ...; by default the first accelerator there is")
     add("--dimension", type=int, help="only checked: the model knows its own")
     add("--trust-remote-code", action="store_true", default=None, help="run the hub's own code")
+
+
+def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = None) -> Encoder:
+    """The encoder that the options of `add_encoder_options` describe.
+
+    Raises
+    ------
+    XqgError
+        For an unknown preset, a model that cannot be loaded, or options that do not fit together.
+    """
+    from pyserini_xqg.encoder import Encoder
+
+    spec = EncoderSpec.resolve(
+        model.encoder,
+        model.preset,
+        revision=model.revision,
+        pooling=model.pooling,
+        l2_norm=model.l2_norm,
+        dtype="float16" if model.fp16 else model.dtype,
+        backend=model.backend,
+        query_prefix=model.query_prefix,
+        passage_prefix=_passage_prefix(model),
+        query_max_length=model.query_max_length,
+        max_length=model.max_length,
+        query_model=model.query_encoder,
+        add_sep=model.add_sep,
+        trust_remote_code=model.trust_remote_code,
+        generated_queries_as=generated_queries_as,
+    )
+    if model.pooling is None and spec == EncoderSpec(spec.model):
+        print(
+            f"note: nothing is known of {spec.model}: taking Pyserini's defaults (pooling cls, no "
+            "norm, no prefix); see --preset, --pooling, --l2-norm",
+            file=sys.stderr,
+        )
+    encoder = Encoder(spec, device=model.device, batch_size=model.batch_size)
+    if model.dimension not in (None, encoder.dimension):
+        raise XqgError(
+            f"--dimension {model.dimension}: {spec.model} has {encoder.dimension}; leave "
+            "the option out"
+        )
+    return encoder
+
+
+def _passage_prefix(model: argparse.Namespace) -> str | None:
+    if model.prefix is not None and model.passage_prefix is not None:
+        raise XqgError("--prefix is Pyserini's name for --passage-prefix; give one of them")
+    if model.prefix is not None:  # Pyserini puts a space behind its prefix
+        return str(model.prefix) + " "
+    return None if model.passage_prefix is None else str(model.passage_prefix)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.in_memory import TYPES, build_in_memory
 from pyserini_xqg.languages import check_language
 from pyserini_xqg.manifest import FORMAT, MANIFEST, index_manifest
 from pyserini_xqg.settings import Fusion, add_fusion_options, fusion_from
@@ -19,15 +19,10 @@ from pyserini_xqg.settings import Fusion, add_fusion_options, fusion_from
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.blocks import Block
     from pyserini_xqg.store import Store
 
-#: Names for ``--type``; anything else is handed to FAISS as a factory string.
-TYPES = {"flat": "Flat", "hnsw": "HNSW32"}
 #: The route for topics whose language has no index of its own.
 FALLBACK = "all"
-# FAISS asks for 39 to 256 training vectors a centroid; more than this many adds nothing but time.
-_TRAINING_ROWS = 262_144
 
 
 def build_index(
@@ -59,17 +54,13 @@ def build_index(
     XqgError
         For settings that do not fit the store, and for vectors that are not finite.
     """
+    from pyserini_xqg.blocks import with_bar
     from pyserini_xqg.flat import FlatIndexWriter
     from pyserini_xqg.output import OutputFolder
 
     chosen = store.choose(languages)
     fusion.check(chosen)
-    plan = {
-        "store": store.digest,
-        "fusion": asdict(fusion),
-        "languages": chosen,
-        "type": index_type,
-    }
+    plan = _plan(store, fusion, chosen, index_type)
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         centres = corpus_centres(store, chosen) if fusion.centre else None
         manifest = index_manifest(
@@ -86,12 +77,13 @@ def build_index(
         )
         if index_type == "flat":
             writer = FlatIndexWriter(folder, plan, store.dimension)
-            for block in _bar(store.blocks(chosen, start=folder.blocks), store, folder.blocks):
+            left = store.blocks(chosen, start=folder.blocks)
+            for block in with_bar(left, store.passages, "indexing", done=folder.rows):
                 writer.append(block.docids, fusion.apply(block, centres))
             writer.finish(manifest)
             return
         folder.start(plan, {"docid": b"", "index": b""})
-        _build_in_memory(store, folder.partial, fusion, chosen, index_type, centres)
+        build_in_memory(store, folder.partial, fusion, chosen, index_type, centres)
         folder.finish(manifest, keep_log=False)
 
 
@@ -115,12 +107,7 @@ def build_routed(
     chosen = store.choose(languages)
     if not chosen:
         raise XqgError("--routed needs generated queries; encode with xqg --queries")
-    plan = {
-        "store": store.digest,
-        "fusion": asdict(fusion),
-        "languages": chosen,
-        "type": index_type,
-    }
+    plan = _plan(store, fusion, chosen, index_type)
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         folder.start(plan, {})
         for route in [*chosen, FALLBACK]:
@@ -250,61 +237,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
-def _build_in_memory(
-    store: Store,
-    folder: Path,
-    fusion: Fusion,
-    languages: Sequence[str],
-    index_type: str,
-    centres: Mapping[str, NDArray[np.float32]] | None,
-) -> None:
-    import faiss
-
-    from pyserini_xqg.flat import check_finite
-
-    try:
-        index = faiss.index_factory(
-            store.dimension, TYPES.get(index_type, index_type), faiss.METRIC_INNER_PRODUCT
-        )
-    except RuntimeError:
-        raise XqgError(
-            f"--type {index_type!r} is none of {', '.join(TYPES)} and no FAISS factory "
-            f"string for dimension {store.dimension}"
-        ) from None
-    if not index.is_trained:
-        step = max(1, math.ceil(store.passages / _TRAINING_ROWS))
-        sample = [fusion.apply(block, centres)[::step] for block in store.blocks(languages)]
-        try:
-            index.train(np.concatenate(sample))
-        except RuntimeError as error:
-            raise XqgError(
-                f"--type {index_type!r} cannot be trained on {store.passages} passages: "
-                f"{str(error).splitlines()[-1]}"
-            ) from None
-    with open(folder / "docid", "w", encoding="utf-8") as docids:
-        for block in _bar(store.blocks(languages), store, 0):
-            vectors = fusion.apply(block, centres)
-            check_finite(vectors, block.docids)
-            index.add(np.ascontiguousarray(vectors))
-            docids.writelines(docid + "\n" for docid in block.docids)
-    faiss.write_index(index, str(folder / "index"))
-
-
-def _bar(blocks: Iterator[Block], store: Store, done: int) -> Iterator[Block]:
-    from tqdm import tqdm
-
-    from pyserini_xqg.join import BLOCK
-
-    with tqdm(
-        total=store.passages,
-        initial=min(done * BLOCK, store.passages),
-        desc="indexing",
-        unit="passage",
-        disable=None,
-    ) as bar:
-        for block in blocks:
-            yield block
-            bar.update(len(block.docids))
+def _plan(
+    store: Store, fusion: Fusion, languages: Sequence[str], index_type: str
+) -> dict[str, Any]:
+    """What decides the bytes of an index."""
+    return {
+        "store": store.digest,
+        "fusion": asdict(fusion),
+        "languages": languages,
+        "type": index_type,
+    }
 
 
 if __name__ == "__main__":

@@ -26,9 +26,7 @@ from pyserini_xqg.records import (
     parse_queries,
     parse_tsv_passage,
 )
-
-#: Passages in a block: the unit of work, commit and resume.
-BLOCK = 1024
+from pyserini_xqg.shards import BLOCK
 
 _INSERT_ROWS = 10_000
 _SCHEMA = """
@@ -295,20 +293,3 @@ class Join:
         if source.tsv:
             return parse_tsv_passage(line.content, where)
         return parse_passage(line.content, where, self._form)
-
-
-def shard_range(passages: int, shard_id: int, shard_num: int) -> tuple[int, int]:
-    """The rows of a shard, as Pyserini cuts them: equal parts, the rest in the last one.
-
-    Raises
-    ------
-    XqgError
-        If there is no such shard.
-    """
-    if shard_num < 1 or not 0 <= shard_id < shard_num:
-        raise XqgError(
-            f"--shard-id {shard_id} --shard-num {shard_num}: ids go from 0 to shard-num - 1"
-        )
-    size = passages // shard_num
-    start = shard_id * size
-    return start, passages if shard_id == shard_num - 1 else start + size

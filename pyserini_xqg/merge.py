@@ -16,7 +16,7 @@ import numpy as np
 
 from pyserini_xqg.blocks import Block
 from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.join import BLOCK
+from pyserini_xqg.shards import BLOCK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +54,8 @@ def merge_stores(
         For shards that do not belong together, and a docid that occurs twice.
     """
     from pyserini_xqg.output import OutputFolder
-    from pyserini_xqg.store import MANIFEST, Store, StoreWriter
+    from pyserini_xqg.store import MANIFEST, Store
+    from pyserini_xqg.store_writer import StoreWriter
 
     together = Store(paths)
     shards = [Store([path]) for path in paths]

@@ -47,7 +47,7 @@ class Fusion:
         XqgError
             If method or alpha is missing where there are queries, or given where there are none.
         """
-        from pyserini_xqg.fusion import METHODS, check_weights
+        from pyserini_xqg.fusion import METHODS, check_formula
 
         if not languages:
             if self.method or self.alpha is not None or self.weights or self.centre:
@@ -62,11 +62,7 @@ class Fusion:
                 "that is right for every encoder; the paper's own is --method paper "
                 "--alpha 0.01 for five queries in each of seven languages"
             )
-        if self.method not in METHODS:
-            raise XqgError(f"--method {self.method!r} is none of {', '.join(METHODS)}")
-        if not 0 <= self.alpha <= 1:
-            raise XqgError(f"--alpha {self.alpha} is outside [0, 1]")
-        check_weights(self.weights, dict.fromkeys(languages))
+        check_formula(self.method, self.alpha, self.weights, languages)
 
     def apply(
         self, block: Block, centres: Mapping[str, NDArray[np.float32]] | None = None

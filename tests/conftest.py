@@ -98,3 +98,29 @@ def corpus_and_queries(write_jsonl: Callable[..., Path]) -> tuple[Path, Path]:
         for i, docid in enumerate(docids)
     ]
     return write_jsonl("corpus.jsonl", corpus), write_jsonl("queries.jsonl", queries[::-1])
+
+
+@pytest.fixture(scope="session")
+def write_large() -> Callable[[Path, int], tuple[Path, Path]]:
+    """Writes a corpus of so many passages, and queries in two languages, into a folder."""
+
+    def write(folder: Path, rows: int) -> tuple[Path, Path]:
+        corpus, queries = folder / "corpus.jsonl", folder / "queries.jsonl"
+        corpus.write_text(
+            "".join(f'{{"docid": "d{i}", "text": "w{i % 60} w{i % 7}"}}\n' for i in range(rows))
+        )
+        queries.write_text(
+            "".join(
+                json.dumps(
+                    {
+                        "docid": f"d{i}",
+                        "generated_queries": {"te": [f"w{i % 50}"] * (i % 3), "ar": [f"w{i % 9}"]},
+                    }
+                )
+                + "\n"
+                for i in range(rows)
+            )
+        )
+        return corpus, queries
+
+    return write

@@ -12,8 +12,8 @@ from pyserini_xqg.encode import encode_corpus, main
 from pyserini_xqg.encoder import Encoder
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.fusion import fuse
-from pyserini_xqg.join import BLOCK
 from pyserini_xqg.settings import Fusion
+from pyserini_xqg.shards import BLOCK
 from pyserini_xqg.spec import EncoderSpec
 from pyserini_xqg.store import Store
 

@@ -7,8 +7,9 @@ import random
 import pytest
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.join import BLOCK, Join, shard_range
+from pyserini_xqg.join import Join
 from pyserini_xqg.records import PassageFormat
+from pyserini_xqg.shards import BLOCK
 
 
 @pytest.fixture
@@ -133,10 +134,3 @@ def test_fields_inside_contents(write_jsonl, work):
     path = write_jsonl("c.jsonl", [{"id": "1", "contents": "Title\nText"}])
     join = Join(path, [], work, form=PassageFormat(("title", "text")))
     assert next(join.read_passages(0, 1)) == ("1", "Title", "Text")
-
-
-def test_shards_are_cut_as_pyserini_does():
-    assert [shard_range(10, i, 3) for i in range(3)] == [(0, 3), (3, 6), (6, 10)]
-    for shard, number in ((3, 3), (-1, 3), (0, 0)):
-        with pytest.raises(XqgError, match="ids go from 0 to shard-num - 1"):
-            shard_range(10, shard, number)

@@ -9,10 +9,11 @@ from pyserini_xqg.bm25 import build_bm25
 from pyserini_xqg.encode import encode_corpus
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.index import build_index, build_routed
-from pyserini_xqg.join import BLOCK
 from pyserini_xqg.merge import main, merge_indexes, merge_stores, recut
 from pyserini_xqg.settings import Fusion
-from pyserini_xqg.store import Store, StoreWriter
+from pyserini_xqg.shards import BLOCK
+from pyserini_xqg.store import Store
+from pyserini_xqg.store_writer import StoreWriter
 
 
 def content(path):
@@ -20,26 +21,10 @@ def content(path):
 
 
 @pytest.fixture(scope="module")
-def shards(encoder, tmp_path_factory):
+def shards(encoder, tmp_path_factory, write_large):
     """A corpus of two blocks and a bit, whole and in three shards, with every query's vector."""
     folder = tmp_path_factory.mktemp("shards")
-    rows = 2 * BLOCK + 101
-    corpus, queries = folder / "corpus.jsonl", folder / "queries.jsonl"
-    corpus.write_text(
-        "".join(f'{{"docid": "d{i}", "text": "w{i % 60} w{i % 7}"}}\n' for i in range(rows))
-    )
-    queries.write_text(
-        "".join(
-            json.dumps(
-                {
-                    "docid": f"d{i}",
-                    "generated_queries": {"te": [f"w{i % 50}"] * (i % 3), "ar": [f"w{i % 9}"]},
-                }
-            )
-            + "\n"
-            for i in range(rows)
-        )
-    )
+    corpus, queries = write_large(folder, 2 * BLOCK + 101)
     inputs = {"queries": [queries], "keep_queries": True}
     encode_corpus(corpus, folder / "whole", encoder, **inputs)
     for shard in range(3):

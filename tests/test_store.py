@@ -8,10 +8,11 @@ import pytest
 
 from pyserini_xqg.blocks import Block
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.join import BLOCK
 from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.shards import BLOCK
 from pyserini_xqg.spec import EncoderSpec
-from pyserini_xqg.store import Store, StoreWriter
+from pyserini_xqg.store import Store
+from pyserini_xqg.store_writer import StoreWriter
 
 ROWS, D = 2 * BLOCK + 100, 6
 LANGUAGES = ["ar", "te"]

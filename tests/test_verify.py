@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,8 @@ from pyserini_xqg.merge import merge_stores
 from pyserini_xqg.output import OutputFolder
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.spec import EncoderSpec
-from pyserini_xqg.store import Store, StoreWriter
+from pyserini_xqg.store import Store
+from pyserini_xqg.store_writer import StoreWriter
 from pyserini_xqg.verify.__main__ import main, verify
 from pyserini_xqg.verify.check import Settings
 from pyserini_xqg.verify.norms import Norms
@@ -28,26 +28,10 @@ FUSION = Fusion("mean", 0.3, {"ar": 2.0}, centre=True)
 
 
 @pytest.fixture(scope="module")
-def made(encoder, tmp_path_factory):
+def made(encoder, tmp_path_factory, write_large):
     """A store in two shards and whole, and an index of every kind."""
     folder = tmp_path_factory.mktemp("made")
-    corpus, queries = folder / "corpus.jsonl", folder / "queries.jsonl"
-    rows = 1200
-    corpus.write_text(
-        "".join(f'{{"docid": "d{i}", "text": "w{i % 60} w{i % 7}"}}\n' for i in range(rows))
-    )
-    queries.write_text(
-        "".join(
-            json.dumps(
-                {
-                    "docid": f"d{i}",
-                    "generated_queries": {"te": [f"w{i % 50}"] * (i % 3), "ar": [f"w{i % 9}"]},
-                }
-            )
-            + "\n"
-            for i in range(rows)
-        )
-    )
+    corpus, queries = write_large(folder, 1200)
     inputs = {"queries": [queries], "keep_queries": True}
     encode_corpus(corpus, folder / "s", encoder, **inputs)
     for shard in range(2):

@@ -12,7 +12,8 @@ XQG_MINI = _DATA / "xqg-mini"
 TINY_ENCODER = _DATA / "tiny-encoder"
 
 LANGUAGES = ("ar", "bn", "fi", "ja", "ko", "ru", "te")
-MEASURES = ("Success@1", "RR@10")
+#: As ir_measures spells them, and as people do.
+MEASURES = {"Success@1": "success@1", "RR@10": "MRR@10"}
 #: Tokens for R@kt. The collection's own: official budgets would read a third of it.
 BUDGETS = (100, 200)
 CAVEAT = (

@@ -31,7 +31,6 @@ img { max-width: 100%; height: auto; } .search { border-top: 1px solid #ccc; mar
 mark { background: #c8e6c9; } pre { background: #f6f6f6; padding: .8rem; overflow-x: auto;
        font-size: .8rem; }
 """
-_TITLES = {"Success@1": "success@1", "RR@10": "MRR@10"}
 
 
 def write_page(results: Results, output: Path) -> None:
@@ -76,7 +75,7 @@ def _table(results: Results, measure: str) -> str:
     counts = "".join(f"<td>{results.topics[language]}</td>" for language in LANGUAGES)
     total = sum(results.topics[language] for language in LANGUAGES)
     return (
-        f"<h2>{_TITLES[measure]}, %</h2><div class='scroll'><table><thead><tr><th></th>{head}"
+        f"<h2>{MEASURES[measure]}, %</h2><div class='scroll'><table><thead><tr><th></th>{head}"
         f"<th>mean</th><th>95 %</th><th>English</th></tr></thead><tbody>{''.join(rows)}"
         f"<tr class='n'><td>n</td>{counts}<td>{total}</td><td></td>"
         f"<td>{results.topics['en']}</td></tr></tbody></table></div>"

@@ -206,7 +206,7 @@ class Demo:
 
     def _system(self, name: str, run: Path) -> System:
         scores = {}
-        by_measure = score_by_topic(XQG_MINI / "qrels.test.txt", run, MEASURES)
+        by_measure = score_by_topic(XQG_MINI / "qrels.test.txt", run, list(MEASURES))
         for measure, by_topic in by_measure.items():
             of: dict[str, dict[str, float]] = {}
             for topic in self._topics["test"]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyserini_xqg.demo import BUDGETS, CAVEAT, LANGUAGES, MEASURES
 from pyserini_xqg.demo.pipeline import Results
 
-_TITLES = {"Success@1": "success@1", "RR@10": "MRR@10"}
-
 
 def format_table(results: Results) -> str:
     """One table a measure: a row a system, a column a language, the mean with its interval."""
@@ -15,7 +13,7 @@ def format_table(results: Results) -> str:
     for measure in MEASURES:
         columns = "".join(f"{language:>6}" for language in LANGUAGES)
         lines.append(
-            f"{_TITLES[measure] + ', %':<{width}}{columns}{'mean':>7}  {'95 %':^13}{'en':>7}"
+            f"{MEASURES[measure] + ', %':<{width}}{columns}{'mean':>7}  {'95 %':^13}{'en':>7}"
         )
         for system in results.systems:
             scores = system.scores[measure]

@@ -90,7 +90,7 @@ def _scorer(args: argparse.Namespace) -> Any:
         if args.similarity:
             raise XqgError("--similarity goes with --encoder or --preset")
         return None
-    from pyserini_xqg.encode import encoder_from
+    from pyserini_xqg.groups import encoder_from
 
     return EncoderScorer(encoder_from(args), args.fields, args.similarity or "dot")
 

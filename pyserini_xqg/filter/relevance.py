@@ -60,10 +60,10 @@ class EncoderScorer:
         self, passages: Sequence[Passage], texts: Sequence[str], owners: Sequence[int]
     ) -> NDArray[np.float32]:
         """As `Scorer.score`."""
+        from pyserini_xqg.blocks import texts_of
         from pyserini_xqg.fusion import normalise
 
-        titles = [passage.title for passage in passages] if "title" in self._fields else None
-        bodies = [passage.text if "text" in self._fields else "" for passage in passages]
+        bodies, titles = texts_of(passages, self._fields)
         rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}  # each text once
         queries = self._encoder.encode_queries(list(rows))
         documents = self._encoder.encode_passages(bodies, titles)

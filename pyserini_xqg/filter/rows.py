@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pyserini_xqg.files import read_lines, sync
-from pyserini_xqg.join import BLOCK
 from pyserini_xqg.records import GeneratedQueries, Passage, parse_json, parse_queries
+from pyserini_xqg.shards import BLOCK
 
 if TYPE_CHECKING:
     from pyserini_xqg.join import Join

@@ -11,8 +11,9 @@ from pyserini_xqg.generate.corpus import as_rows, kept_for, spread
 from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.devices import devices_of
 from pyserini_xqg.generate.settings import Settings
-from pyserini_xqg.join import Join, shard_range
+from pyserini_xqg.join import Join
 from pyserini_xqg.records import PassageFormat
+from pyserini_xqg.shards import shard_range
 
 #: No further language is measured after this many seconds; what is missing is taken as the mean.
 _ENOUGH = 60.0

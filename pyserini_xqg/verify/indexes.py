@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyserini_xqg.flat import block_rows, open_index, read_flat
-from pyserini_xqg.join import BLOCK
 from pyserini_xqg.manifest import read_manifest
+from pyserini_xqg.shards import BLOCK
 from pyserini_xqg.verify.check import (
     ERROR,
     OK,
