@@ -15,12 +15,13 @@ from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.devices import Job, devices_of, generate_on
 from pyserini_xqg.generate.settings import Settings, load
 from pyserini_xqg.generate.trimming import NAME_SAMPLE, kept_tokens, names_in
-from pyserini_xqg.join import BLOCK, Join, shard_range
+from pyserini_xqg.join import Join
 from pyserini_xqg.manifest import versions
 from pyserini_xqg.output import OutputFolder
 from pyserini_xqg.records import Passage, PassageFormat
+from pyserini_xqg.shards import BLOCK, shard_range
 
-_ROWS, _OUTSIDE = "queries", "outside.jsonl"
+ROWS, _OUTSIDE = "queries", "outside.jsonl"
 
 
 def generate_corpus(
@@ -66,16 +67,10 @@ def generate_corpus(
         For bad input, a model that cannot be used, or a process that died.
     """
     output, devices = Path(output), devices_of(device)
-    if output.is_dir():
-        raise XqgError(f"--output {output} is a folder; give the name of a file in it")
-    with OutputFolder(output, _ROWS, overwrite=overwrite) as folder:
+    check_file_name(output)
+    with OutputFolder(output, ROWS, overwrite=overwrite) as folder:
         join = Join(corpus, [], folder.work, form=form)
         start, stop = shard_range(join.passages, shard_id, shard_num)
-        if start == stop:
-            raise XqgError(
-                f"shard {shard_id} of {shard_num} is empty: the corpus has only "
-                f"{join.passages} passages"
-            )
         kept = kept_for(settings, join)
         plan = {
             "settings": settings.to_dict(),
@@ -85,7 +80,7 @@ def generate_corpus(
             "device": sorted({name.partition(":")[0] for name in devices}),
             "versions": versions(),
         }
-        folder.start(plan, {_ROWS: b"", _OUTSIDE: b""})
+        folder.start(plan, {ROWS: b"", _OUTSIDE: b""})
         blocks = _Blocks(folder, join, settings, start, stop, packed=output.suffix == ".gz")
         try:
             blocks.generate(devices, kept)
@@ -95,8 +90,7 @@ def generate_corpus(
             raise
         outside = blocks.outside()
         join.close()
-        os.replace(folder.partial / _ROWS, output)
-        shutil.rmtree(folder.partial)
+        hand_over(folder, output)
     return outside
 
 
@@ -136,6 +130,27 @@ def as_rows(docids: Sequence[str], by_language: dict[str, list[list[str]]]) -> b
         + b"\n"
         for place, docid in enumerate(docids)
     )
+
+
+def pack(rows: bytes) -> bytes:
+    """Lines for a file whose name ends in ``.gz``.
+
+    Gzip files may stand one behind another, so that blocks can be appended; without the time in
+    them the bytes are the same each time.
+    """
+    return gzip.compress(rows, mtime=0)
+
+
+def check_file_name(output: Path) -> None:
+    """Refuse a folder where a file is to be made."""
+    if output.is_dir():
+        raise XqgError(f"--output {output} is a folder; give the name of a file in it")
+
+
+def hand_over(folder: OutputFolder, output: Path) -> None:
+    """Give the finished rows their name; nothing else of the folder is kept."""
+    os.replace(folder.partial / ROWS, output)
+    shutil.rmtree(folder.partial)
 
 
 class _Blocks:
@@ -210,10 +225,8 @@ class _Blocks:
             outside = Outside()
             for job in done:
                 outside = outside.plus(Outside(*job["outside"]))
-            # Gzip files may stand one behind another, so that blocks can be appended; without the
-            # time in them the bytes are the same each time.
             parts = {
-                _ROWS: gzip.compress(rows, mtime=0) if self._packed else rows,
+                ROWS: pack(rows) if self._packed else rows,
                 _OUTSIDE: json.dumps(outside).encode() + b"\n",
             }
             self._folder.append(len(docids), parts)

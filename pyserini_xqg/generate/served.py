@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.generate.corpus import as_rows, spread
+from pyserini_xqg.generate.corpus import (
+    ROWS,
+    as_rows,
+    check_file_name,
+    hand_over,
+    pack,
+    spread,
+)
 from pyserini_xqg.generate.openai import ChatSettings, Cost, Usage, estimate_cost, generate_block
 from pyserini_xqg.generate.openai_client import ChatClient
-from pyserini_xqg.join import BLOCK, Join, shard_range
+from pyserini_xqg.join import Join
 from pyserini_xqg.languages import check_language
 from pyserini_xqg.output import OutputFolder
 from pyserini_xqg.records import PassageFormat
+from pyserini_xqg.shards import BLOCK, shard_range
 
-_ROWS = "queries"
 #: Passages from all over the corpus whose lengths stand for the rest in an estimate.
 _SAMPLE = 512
 
@@ -65,10 +68,9 @@ def generate_served(
         For bad input, or a server that cannot be reached or refuses.
     """
     output, codes = Path(output), [check_language(code, "--languages") for code in languages]
-    if output.is_dir():
-        raise XqgError(f"--output {output} is a folder; give the name of a file in it")
-    usage = Usage()
-    with OutputFolder(output, _ROWS, overwrite=overwrite) as folder:
+    check_file_name(output)
+    usage, packed = Usage(), output.suffix == ".gz"
+    with OutputFolder(output, ROWS, overwrite=overwrite) as folder:
         join = Join(corpus, [], folder.work, form=form)
         start, stop = shard_range(join.passages, shard_id, shard_num)
         plan = {
@@ -78,7 +80,7 @@ def generate_served(
             "inputs": join.digests,
             "shard": [shard_id, shard_num],
         }
-        folder.start(plan, {_ROWS: b""})
+        folder.start(plan, {ROWS: b""})
         client = ChatClient(base_url, f"{output}.answers.sqlite", timeout=timeout)
         try:
             for row in range(start + folder.blocks * BLOCK, stop, BLOCK):
@@ -89,13 +91,11 @@ def generate_served(
                 )  # fmt: skip
                 by_language = {code: [of[code] for of in found] for code in codes}
                 rows = as_rows([passage.docid for passage in passages], by_language)
-                packed = gzip.compress(rows, mtime=0) if output.suffix == ".gz" else rows
-                folder.append(len(passages), {_ROWS: packed})
+                folder.append(len(passages), {ROWS: pack(rows) if packed else rows})
         finally:
             client.close()
         join.close()
-        os.replace(folder.partial / _ROWS, output)
-        shutil.rmtree(folder.partial)
+        hand_over(folder, output)
     return usage
 
 
