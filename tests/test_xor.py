@@ -8,15 +8,15 @@ import pytest
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.evaluate.__main__ import main
-from pyserini_xqg.evaluate.xor import (
+from pyserini_xqg.evaluate.predictions import (
     Prediction,
     Question,
     official_tokenizer,
     read_gold,
     read_predictions,
-    score_xor,
     simple_tokenizer,
 )
+from pyserini_xqg.evaluate.xor import score_xor
 
 TEXTS = [
     'The "Blue" river, 3.5 km long, rises in Ukraine\'s hills.',
@@ -169,5 +169,5 @@ def test_a_run_and_a_corpus_that_do_not_fit(files):
     with pytest.raises(XqgError, match=r"1 docid\(s\) are not in .*c\.jsonl, e.g. 'nowhere'"):
         main(command(files))
     files[0].write_text("te-1 Q0 007 1 2.0\n")
-    with pytest.raises(XqgError, match="run:1: expected six columns"):
+    with pytest.raises(XqgError, match="run:1: expected the six columns"):
         main(command(files))

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from pyserini_xqg.demo import BUDGETS, LANGUAGES, MEASURES, TINY_ENCODER, XQG_MINI
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.trec import score_by_topic
-from pyserini_xqg.evaluate.xor import (
+from pyserini_xqg.evaluate.predictions import (
     Prediction,
     predictions_of_run,
     read_gold,
-    score_xor,
     simple_tokenizer,
 )
+from pyserini_xqg.evaluate.trec import score_by_topic
+from pyserini_xqg.evaluate.xor import score_xor
 from pyserini_xqg.search import read_topics
 
 #: What the dev half chooses among; 0 is no augmentation.

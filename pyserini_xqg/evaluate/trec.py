@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_xqg.errors import XqgError
+from pyserini_xqg.evaluate.collection import Qrels, read_qrels
+from pyserini_xqg.evaluate.runs import Run, read_run
 
 
 def score_by_topic(
-    qrels: str | Path, run: str | Path, measures: Sequence[str]
+    qrels: str | Path | Qrels, run: str | Path | Run, measures: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Each topic's score by each measure, computed by ir_measures.
 
     Parameters
     ----------
-    qrels, run : path-like
-        In TREC format.
+    qrels, run : path-like, or what `read_qrels` and `read_run` make of it
     measures : sequence of str
         In the spelling of ir_measures: ``Success@1``, ``RR@10``.
 
@@ -28,19 +29,20 @@ def score_by_topic(
     Raises
     ------
     XqgError
-        If a file is missing or a measure unknown.
+        If a file is missing or broken, or a measure unknown.
     """
     import ir_measures
 
-    for path in (qrels, run):
-        if not Path(path).is_file():
-            raise XqgError(f"no such file: {path}")
     try:
         parsed = [ir_measures.parse_measure(name) for name in measures]
     except (NameError, ValueError) as error:
         raise XqgError(f"unknown measure: {error}; expected one such as RR@10 or nDCG@10") from None
-    judged = list(ir_measures.read_trec_qrels(str(qrels)))
-    scores = {name: {qrel.query_id: 0.0 for qrel in judged} for name in measures}
-    for metric in ir_measures.iter_calc(parsed, judged, ir_measures.read_trec_run(str(run))):
+    judged = read_qrels(qrels) if isinstance(qrels, str | Path) else qrels
+    ranked = read_run(run) if isinstance(run, str | Path) else run
+    scored = [
+        ir_measures.ScoredDoc(qid, hit.docid, hit.score) for qid, of in ranked.items() for hit in of
+    ]
+    scores = {name: dict.fromkeys(judged, 0.0) for name in measures}
+    for metric in ir_measures.iter_calc(parsed, judged, scored):
         scores[str(metric.measure)][metric.query_id] = float(metric.value)
     return scores

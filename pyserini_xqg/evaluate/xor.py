@@ -8,34 +8,26 @@ of its answers, as it stands, is a substring; the score is the mean of the langu
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import input_files, is_tsv, read_lines
-from pyserini_xqg.records import PassageFormat, parse_json, parse_passage, parse_tsv_passage
+from pyserini_xqg.evaluate.predictions import (
+    TOKENIZERS,
+    Prediction,
+    Question,
+    Tokenize,
+    prediction_rows,
+    predictions_of_run,
+    read_gold,
+    read_predictions,
+)
+from pyserini_xqg.files import write_json
 
 BUDGETS = (2000, 5000)
-Tokenize = Callable[[str], list[str]]
-
-
-class Question(NamedTuple):
-    """A question of the gold file, its yes and no answers left out."""
-
-    qid: str
-    language: str
-    answers: list[str]
-
-
-class Prediction(NamedTuple):
-    """The passage texts retrieved for a question, best first."""
-
-    qid: str
-    language: str
-    texts: list[str]
 
 
 class XorScores(NamedTuple):
@@ -115,104 +107,72 @@ def score_xor(
     )
 
 
-def read_gold(path: str | Path) -> list[Question]:
-    """The questions of a gold file: ``id``, ``answers``, ``lang``."""
-    questions = []
-    for name in input_files(path):
-        for line in read_lines(name):
-            where = f"{name}:{line.number}"
-            row = parse_json(line.content, where)
-            qid, answers = row.get("id"), row.get("answers")
-            if not isinstance(qid, str) or not isinstance(answers, list):
-                raise XqgError(f"{where}: expected 'id' (a string) and 'answers' (a list)")
-            spans = [str(answer) for answer in answers if answer not in ("yes", "no")]
-            questions.append(Question(qid, str(row.get("lang", "")).strip(), spans))
-    return questions
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pyserini_xqg.evaluate xor", description=__doc__.partition("\n")[0]
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run", help="a TREC run; needs --corpus")
+    source.add_argument("--predictions", help="the official prediction file instead")
+    parser.add_argument("--corpus", help="where the run's texts are: JSONL or TSV")
+    parser.add_argument("--gold", required=True, help="JSONL with id, answers, lang")
+    parser.add_argument("--budget", type=int, nargs="+", default=list(BUDGETS), help="tokens")
+    parser.add_argument("--tokenizer", default="official", choices=TOKENIZERS)
+    parser.add_argument("--save-predictions", metavar="FILE", help="write the official format")
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="leave unanswered questions out of the count, as the official script does",
+    )
+    parser.add_argument("--allow-short", action="store_true", help="score shorter texts too")
+    args = parser.parse_args(argv)
+    if args.run and not args.corpus:
+        raise XqgError("--run needs --corpus: the measure reads the passages' texts")
+    if min(args.budget) < 1:
+        raise XqgError(f"--budget {min(args.budget)}: expected at least 1 token")
+    tokenize = TOKENIZERS[args.tokenizer]()
+    questions = read_gold(args.gold)
+    predictions = (
+        predictions_of_run(args.run, args.corpus, questions)
+        if args.run
+        else read_predictions(args.predictions)
+    )
+    if args.save_predictions:
+        write_json(Path(args.save_predictions), prediction_rows(predictions))
+    scores = score_xor(predictions, questions, tokenize, args.budget)
+    _check(scores, args.allow_missing, args.allow_short)
+    print(format_xor(scores, official=args.tokenizer == "official"))
 
 
-def predictions_of_run(
-    run: str | Path, corpus: str | Path, questions: Sequence[Question], depth: int = 100
-) -> list[Prediction]:
-    """Predictions from a TREC run, with the texts it needs streamed from the corpus.
-
-    Parameters
-    ----------
-    run, corpus : path-like
-    questions : sequence of Question
-        Their languages; topics of the run that are none of them are refused.
-    depth : int
-        Passages kept of each topic; a hundred hold 5,000 tokens many times over.
-
-    Raises
-    ------
-    XqgError
-        For a broken run, and for docids that the corpus lacks.
-    """
-    ranked: dict[str, list[tuple[int, str]]] = {}
-    for line in read_lines(Path(run)):
-        cells = line.content.decode().split()
-        if len(cells) != 6 or not cells[3].isdigit():
-            raise XqgError(f"{run}:{line.number}: expected six columns of a TREC run")
-        ranked.setdefault(cells[0], []).append((int(cells[3]), cells[2]))
-    docids = {qid: [docid for _, docid in sorted(hits)[:depth]] for qid, hits in ranked.items()}
-    needed = {docid for of_topic in docids.values() for docid in of_topic}
-    texts: dict[str, str] = {}
-    for name in input_files(corpus):
-        for line in read_lines(name):
-            where = f"{name}:{line.number}"
-            if is_tsv(name):
-                passage = parse_tsv_passage(line.content, where)
-            else:
-                passage = parse_passage(line.content, where, PassageFormat())
-            if passage.docid in needed:
-                texts[passage.docid] = passage.text
-    if missing := needed - texts.keys():
-        raise XqgError(f"{run}: {len(missing)} docid(s) are not in {corpus}, e.g. {min(missing)!r}")
-    language = {question.qid: question.language for question in questions}
-    return [
-        Prediction(qid, language.get(qid, ""), [texts[docid] for docid in of_topic])
-        for qid, of_topic in docids.items()
-    ]
+def format_xor(scores: XorScores, *, official: bool) -> str:
+    """A table: a row a budget, a column a language, the mean, and the coverage below."""
+    languages = list(scores.counted)
+    total, missing = sum(scores.counted.values()), len(scores.unanswered)
+    lines = [f"{'':<14}{''.join(f'{code:>7}' for code in languages)}{'mean':>7}"]
+    for budget, by_language in scores.by_language.items():
+        name = f"R@{budget / 1000:g}kt" if budget >= 1000 else f"R@{budget}t"
+        cells = "".join(f"{by_language[code]:7.2f}" for code in languages)
+        lines.append(f"{name:<14}{cells}{scores.mean[budget]:7.2f}")
+    counts = "".join(f"{scores.counted[code]:7}" for code in languages)
+    lines.append(f"{'n':<14}{counts}{total:7}")
+    covered = 100 * total / (total + missing)
+    short = ", ".join(f"{count} under {budget}" for budget, count in scores.short.items())
+    lines.append(f"coverage {covered:.1f} % ({missing} unanswered); short of tokens: {short}")
+    if not official:
+        lines.append("NOT OFFICIAL: not the official tokenizer")
+    return "\n".join(lines)
 
 
-def read_predictions(path: str | Path) -> list[Prediction]:
-    """The official prediction file: a JSON list of ``id``, ``lang``, ``ctxs``."""
-    try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [Prediction(row["id"], row["lang"], list(row["ctxs"])) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise XqgError(f"{path}: expected a JSON list of id, lang and ctxs ({error!r})") from None
-
-
-def prediction_rows(predictions: Iterable[Prediction]) -> list[Mapping[str, object]]:
-    """What the official prediction file holds."""
-    return [{"id": p.qid, "lang": p.language, "ctxs": p.texts} for p in predictions]
-
-
-def official_tokenizer() -> Tokenize:
-    """NLTK's ``word_tokenize``, as the official script.
-
-    Raises
-    ------
-    XqgError
-        If NLTK or its punkt data are missing, with the way to get them.
-    """
-    try:
-        import nltk
-
-        nltk.word_tokenize("a")
-    except (ImportError, LookupError):
+def _check(scores: XorScores, allow_missing: bool, allow_short: bool) -> None:
+    if scores.unanswered and not allow_missing:
         raise XqgError(
-            "the official tokenizer needs NLTK and its punkt_tab data: pip install nltk, then "
-            "python -m nltk.downloader punkt_tab; or --tokenizer simple, which is not official"
-        ) from None
-    return nltk.word_tokenize  # type: ignore[no-any-return]
-
-
-def simple_tokenizer() -> Tokenize:
-    """Words and single punctuation marks. Its figures are not official."""
-    return re.compile(r"\w+|[^\w\s]").findall
-
-
-#: The choices of ``--tokenizer``.
-TOKENIZERS = {"official": official_tokenizer, "simple": simple_tokenizer}
+            f"{len(scores.unanswered)} question(s) are not answered, e.g. "
+            f"{scores.unanswered[0]!r}; the official script would leave them out of the count: "
+            "answer them, or --allow-missing"
+        )
+    if any(scores.short.values()):
+        found = ", ".join(f"{count} under {budget}" for budget, count in scores.short.items())
+        if not allow_short:
+            raise XqgError(f"questions short of tokens: {found}; search deeper, or --allow-short")
+        print(f"warning: questions short of tokens: {found}", file=sys.stderr)

@@ -1,0 +1,118 @@
+"""XOR-Retrieve's files: gold answers, predictions, and the tokenizers that it reads texts with."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.evaluate.runs import read_passages, read_run
+from pyserini_xqg.files import input_files, read_lines
+from pyserini_xqg.records import parse_json
+
+Tokenize = Callable[[str], list[str]]
+
+
+class Question(NamedTuple):
+    """A question of the gold file, its yes and no answers left out."""
+
+    qid: str
+    language: str
+    answers: list[str]
+
+
+class Prediction(NamedTuple):
+    """The passage texts retrieved for a question, best first."""
+
+    qid: str
+    language: str
+    texts: list[str]
+
+
+def read_gold(path: str | Path) -> list[Question]:
+    """The questions of a gold file: ``id``, ``answers``, ``lang``."""
+    questions = []
+    for name in input_files(path):
+        for line in read_lines(name):
+            where = f"{name}:{line.number}"
+            row = parse_json(line.content, where)
+            qid, answers = row.get("id"), row.get("answers")
+            if not isinstance(qid, str) or not isinstance(answers, list):
+                raise XqgError(f"{where}: expected 'id' (a string) and 'answers' (a list)")
+            spans = [str(answer) for answer in answers if answer not in ("yes", "no")]
+            questions.append(Question(qid, str(row.get("lang", "")).strip(), spans))
+    return questions
+
+
+def predictions_of_run(
+    run: str | Path, corpus: str | Path, questions: Sequence[Question], depth: int = 100
+) -> list[Prediction]:
+    """Predictions from a TREC run, with the texts it needs streamed from the corpus.
+
+    Parameters
+    ----------
+    run, corpus : path-like
+    questions : sequence of Question
+        Their languages; topics of the run that are none of them are refused.
+    depth : int
+        Passages kept of each topic; a hundred hold 5,000 tokens many times over.
+
+    Raises
+    ------
+    XqgError
+        For a broken run, and for docids that the corpus lacks.
+    """
+    ranked = read_run(run)
+    docids = {qid: [hit.docid for hit in hits[:depth]] for qid, hits in ranked.items()}
+    passages = read_passages(corpus, {docid for of_topic in docids.values() for docid in of_topic})
+    language = {question.qid: question.language for question in questions}
+    return [
+        Prediction(qid, language.get(qid, ""), [passages[docid].text for docid in of_topic])
+        for qid, of_topic in docids.items()
+    ]
+
+
+def read_predictions(path: str | Path) -> list[Prediction]:
+    """The official prediction file: a JSON list of ``id``, ``lang``, ``ctxs``."""
+    try:
+        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [Prediction(row["id"], row["lang"], list(row["ctxs"])) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise XqgError(f"{path}: expected a JSON list of id, lang and ctxs ({error!r})") from None
+
+
+def prediction_rows(predictions: Iterable[Prediction]) -> list[Mapping[str, object]]:
+    """What the official prediction file holds."""
+    return [{"id": p.qid, "lang": p.language, "ctxs": p.texts} for p in predictions]
+
+
+def official_tokenizer() -> Tokenize:
+    """NLTK's ``word_tokenize``, as the official script.
+
+    Raises
+    ------
+    XqgError
+        If NLTK or its punkt data are missing, with the way to get them.
+    """
+    try:
+        import nltk
+
+        nltk.word_tokenize("a")
+    except (ImportError, LookupError):
+        raise XqgError(
+            "the official tokenizer needs NLTK and its punkt_tab data: pip install nltk, then "
+            "python -m nltk.downloader punkt_tab; or --tokenizer simple, which is not official"
+        ) from None
+    return nltk.word_tokenize  # type: ignore[no-any-return]
+
+
+def simple_tokenizer() -> Tokenize:
+    """Words and single punctuation marks. Its figures are not official."""
+    return re.compile(r"\w+|[^\w\s]").findall
+
+
+#: The choices of ``--tokenizer``.
+TOKENIZERS = {"official": official_tokenizer, "simple": simple_tokenizer}
