@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
-from pyserini_xqg.records import Passage, PassageFormat, parse_passage, parse_tsv_passage
+from pyserini_xqg.files import input_files, is_tsv, read_lines, sync, unpacked
+from pyserini_xqg.records import (
+    Passage,
+    PassageFormat,
+    parse_json,
+    parse_passage,
+    parse_tsv_passage,
+)
 
 
 class Hit(NamedTuple):
@@ -62,6 +68,18 @@ def read_run(path: str | Path) -> dict[str, list[Hit]]:
     }
 
 
+def write_run(path: str | Path, run: Run, tag: str) -> None:
+    """Write a run whole or not at all: ranks from 1, six decimals."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "w", encoding="utf-8") as file:
+        for qid, hits in run.items():
+            for rank, hit in enumerate(hits, 1):
+                file.write(f"{qid} Q0 {hit.docid} {rank} {hit.score:.6f} {tag}\n")
+        sync(file)
+    partial.replace(path)
+
+
 def read_passages(corpus: str | Path, docids: Collection[str]) -> dict[str, Passage]:
     """The passages with these docids, streamed from a corpus.
 
@@ -70,19 +88,51 @@ def read_passages(corpus: str | Path, docids: Collection[str]) -> dict[str, Pass
     XqgError
         For a broken row, and for docids that the corpus lacks.
     """
-    found = {passage.docid: passage for passage in _stream(corpus) if passage.docid in docids}
+    found = {
+        row.passage.docid: row.passage
+        for row in stream_corpus(corpus)
+        if row.passage.docid in docids
+    }
     if missing := set(docids) - found.keys():
         raise XqgError(f"{len(missing)} docid(s) are not in {corpus}, e.g. {min(missing)!r}")
     return found
 
 
-def _stream(corpus: str | Path) -> Iterator[Passage]:
+class CorpusRow(NamedTuple):
+    """A passage, and the language that its row names, empty where it names none."""
+
+    passage: Passage
+    language: str
+
+
+def stream_corpus(corpus: str | Path) -> Iterator[CorpusRow]:
+    """The passages of a corpus, in its order, one at a time.
+
+    Parameters
+    ----------
+    corpus : path-like
+        As for encoding; a row's field ``lang`` or ``language`` is its language.
+
+    Raises
+    ------
+    XqgError
+        For a broken row.
+    """
     form = PassageFormat()
     with tempfile.TemporaryDirectory() as work:
         for name in input_files(corpus):
             for line in read_lines(unpacked(name, Path(work))):
                 where = f"{name}:{line.number}"
                 if is_tsv(name):
-                    yield parse_tsv_passage(line.content, where)
+                    yield CorpusRow(parse_tsv_passage(line.content, where), "")
                 else:
-                    yield parse_passage(line.content, where, form)
+                    language = _language(line.content, where)
+                    yield CorpusRow(parse_passage(line.content, where, form), language)
+
+
+def _language(line: bytes, where: str) -> str:
+    if b'"lang' not in line:  # most corpora have one language: do not read their rows twice
+        return ""
+    row = parse_json(line, where)
+    code = row.get("lang", row.get("language"))
+    return code.strip() if isinstance(code, str) else ""

@@ -1,0 +1,153 @@
+"""From topics to a fused run: ``python -m pyserini_xqg.hybrid``, a dense and a BM25 index at once.
+
+The weight of the dense run is given, or chosen on dev topics: on the collections we have seen,
+equal weights throw away much of the better run.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.evaluate.runs import Hit, Run, write_run
+from pyserini_xqg.search import open_searcher, read_topics, search_topics
+
+if TYPE_CHECKING:
+    from pyserini_xqg.evaluate.collection import Qrels
+    from pyserini_xqg.records import Topic
+
+#: What a weight is chosen among: 0 is BM25 alone, 1 the dense run alone.
+WEIGHTS = tuple(round(step / 20, 2) for step in range(21))
+
+
+def fuse_runs(dense: Run, sparse: Run, weight: float, hits: int = 1000) -> dict[str, list[Hit]]:
+    """Interpolate two runs with pyserini.fusion, each topic's scores first brought to 0..1.
+
+    Parameters
+    ----------
+    dense, sparse : mapping of topic id to list of Hit
+    weight : float
+        Of the dense run, 0 to 1; the other's is what is left. A passage that one run does not
+        return gets 0 there, which is that run's lowest score after normalisation.
+    hits : int
+        The most that are kept of a topic.
+
+    Returns
+    -------
+    dict of topic id to list of Hit
+        Best first, ties in the order of docids.
+
+    Raises
+    ------
+    XqgError
+        For a weight outside 0..1.
+    """
+    if not 0 <= weight <= 1:
+        raise XqgError(f"--weight {weight:g}: expected the share of the dense run, 0 to 1")
+    from pyserini.fusion import interpolation
+    from pyserini.trectools import RescoreMethod, TrecRun
+
+    runs = [
+        TrecRun.from_list(
+            [
+                (qid, "Q0", hit.docid, rank, hit.score, "xqg")
+                for qid, found in run.items()
+                for rank, hit in enumerate(found, 1)
+            ]
+            # Pyserini has no empty run; a topic that nobody asks stands for it.
+            or [("", "Q0", "", 1, 0.0, "xqg")]
+        ).rescore(RescoreMethod.NORMALIZE)
+        for run in (dense, sparse)
+    ]
+    fused: dict[str, list[Hit]] = {}
+    for qid, _, docid, _, score, _ in interpolation(runs, alpha=weight, k=hits).to_numpy():
+        if qid:
+            fused.setdefault(qid, []).append(Hit(docid, score))
+    return fused
+
+
+def choose_weight(
+    dense: Run, sparse: Run, qrels: Qrels, measure: str
+) -> tuple[float, dict[float, float]]:
+    """The weight of `WEIGHTS` with the best mean over all topics, and each weight's mean.
+
+    Of equals, the one nearest to an even share is taken.
+    """
+    from pyserini_xqg.evaluate.trec import score_by_topic
+
+    means = {}
+    for weight in WEIGHTS:
+        scores = score_by_topic(qrels, fuse_runs(dense, sparse, weight), [measure])[measure]
+        means[weight] = sum(scores.values()) / len(scores)
+    return max(means, key=lambda weight: (means[weight], -abs(weight - 0.5))), means
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.hybrid", description=__doc__)
+    parser.add_argument("--dense", required=True, metavar="DIR", help="an index of ours")
+    parser.add_argument("--sparse", required=True, metavar="DIR", help="a BM25 index of ours")
+    parser.add_argument("--topics", required=True, help="JSONL or TSV")
+    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
+    parser.add_argument("--output", required=True, metavar="RUN")
+    parser.add_argument("--runtag", default="xqg-hybrid")
+    parser.add_argument("--hits", type=int, default=1000)
+    parser.add_argument("--weight", type=float, help="of the dense run, 0 to 1")
+    parser.add_argument("--dev-topics", help="choose the weight on these instead")
+    parser.add_argument("--dev-qrels", help="their judgments")
+    parser.add_argument("--measure", default="RR@10", help="to choose by, as ir_measures spells it")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--encoder", help="another place of the dense index's model")
+    parser.add_argument("--device", help="of the encoder; by default the first accelerator")
+    parser.add_argument("--overwrite", action="store_true")
+    args = parser.parse_args(argv)
+    if min(args.hits, args.batch_size, args.threads) < 1:
+        raise XqgError("--hits, --batch-size and --threads are at least 1")
+    on_dev = (args.dev_topics, args.dev_qrels)
+    if (args.weight is None) != all(on_dev) or any(on_dev) != all(on_dev):
+        raise XqgError("give --weight, or --dev-topics and --dev-qrels to choose it on")
+    output = Path(args.output)
+    if output.exists() and not args.overwrite:
+        raise XqgError(f"{output} exists; give another name, or --overwrite to replace it")
+    topics = read_topics(args.topics, args.language)
+    searchers = [
+        open_searcher(args.dense, encoder=args.encoder, device=args.device),
+        open_searcher(args.sparse),
+    ]
+
+    def search(asked: Sequence[Topic]) -> tuple[Run, Run]:
+        dense, sparse = (
+            {
+                qid: [Hit(hit.docid, float(hit.score)) for hit in found]
+                for qid, found in search_topics(
+                    searcher,
+                    asked,
+                    hits=args.hits,
+                    batch_size=args.batch_size,
+                    threads=args.threads,
+                )
+            }
+            for searcher in searchers
+        )
+        return dense, sparse
+
+    weight = args.weight
+    if weight is None:
+        from pyserini_xqg.evaluate.collection import read_collection
+
+        dev = read_collection(args.dev_topics, args.dev_qrels, language=args.language)
+        dense, sparse = search(list(dev.topics.values()))
+        weight, means = choose_weight(dense, sparse, dev.qrels, args.measure)
+        for tried, mean in means.items():
+            chosen = "  chosen" if tried == weight else ""
+            print(f"weight {tried:4.2f}  {args.measure} {mean:.4f} on dev{chosen}")
+    dense, sparse = search(topics)
+    write_run(output, fuse_runs(dense, sparse, weight, args.hits), args.runtag)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyserini_xqg.demo import TINY_ENCODER, XQG_MINI
+from pyserini_xqg.encode import main as encode
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.evaluate.runs import Hit, read_run
+from pyserini_xqg.evaluate.trec import score_by_topic
+from pyserini_xqg.hybrid import WEIGHTS, choose_weight, fuse_runs, main
+from pyserini_xqg.index import main as index
+from pyserini_xqg.search import main as search
+
+DENSE = {"007": [Hit("a", 80.0), Hit("b", 70.0), Hit("c", 60.0)], "te-1": [Hit("a", 5.0)]}
+SPARSE = {"007": [Hit("c", 9.0), Hit("a", 5.0), Hit("d", 1.0)]}
+
+
+def test_the_sum_of_normalised_scores_by_hand():
+    fused = fuse_runs(DENSE, SPARSE, 0.75)
+    # dense a 1, b 0.5, c 0; BM25 c 1, a 0.5, d 0; ties in the order of docids
+    assert fused["007"] == [
+        Hit("a", pytest.approx(0.75 * 1 + 0.25 * 0.5)),
+        Hit("b", pytest.approx(0.75 * 0.5)),
+        Hit("c", pytest.approx(0.25)),
+        Hit("d", pytest.approx(0.0)),
+    ]
+    assert fused["te-1"] == [Hit("a", pytest.approx(0.75))]  # one hit is the best and the worst
+    assert [hit.docid for hit in fuse_runs(DENSE, SPARSE, 0.25, hits=2)["007"]] == ["c", "a"]
+
+
+def test_runs_without_hits():
+    assert fuse_runs({}, {}, 0.5) == {}
+    assert [hit.docid for hit in fuse_runs({}, SPARSE, 0.5)["007"]] == ["c", "a", "d"]
+    assert fuse_runs(DENSE, {"007": []}, 0.5).keys() == DENSE.keys()
+
+
+def test_the_weight_is_that_of_the_best_mean():
+    # c is relevant: BM25 has it first, and at 1/3 and above the dense run's a passes it.
+    weight, means = choose_weight(DENSE, SPARSE, {"007": {"c": 1}, "none": {"x": 1}}, "RR@10")
+    assert list(means) == list(WEIGHTS)
+    assert means[0.3] == 0.5  # an unanswered topic counts as 0
+    assert means[0.35] < 0.5
+    assert weight == 0.3  # of those with 0.5, the nearest to an even share
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1])
+def test_a_weight_that_is_no_share(weight):
+    with pytest.raises(XqgError, match="expected the share of the dense run, 0 to 1"):
+        fuse_runs(DENSE, SPARSE, weight)
+
+
+@pytest.fixture(scope="module")
+def indexes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hybrid")
+    rows = (XQG_MINI / "corpus.jsonl").read_text().splitlines()[:30]
+    docids = {json.loads(row)["docid"] for row in rows}
+    (folder / "corpus.jsonl").write_text("\n".join(rows) + "\n")
+    queries = (XQG_MINI / "queries.jsonl").read_text().splitlines()
+    (folder / "queries.jsonl").write_text(
+        "\n".join(row for row in queries if json.loads(row)["docid"] in docids) + "\n"
+    )
+    corpus, queries = str(folder / "corpus.jsonl"), str(folder / "queries.jsonl")
+    encode([
+        *("input", "--corpus", corpus), *("output", "--embeddings", str(folder / "store")),
+        *("encoder", "--encoder", str(TINY_ENCODER), "--device", "cpu"),
+        *("xqg", "--queries", queries),
+    ])  # fmt: skip
+    index([
+        *("--embeddings", str(folder / "store"), "--output", str(folder / "routed")),
+        *("--method", "mean", "--alpha", "0.5", "--routed"),
+    ])  # fmt: skip
+    index([
+        *("--to", "bm25", "--corpus", corpus, "--queries", queries),
+        *("--output", str(folder / "bm25")),
+    ])  # fmt: skip
+    for half in ("dev", "test"):
+        qrels = (XQG_MINI / f"qrels.{half}.txt").read_text().splitlines()
+        kept = [line for line in qrels if line.split()[2] in docids]
+        (folder / f"qrels.{half}.txt").write_text("\n".join(kept) + "\n")
+        asked = {line.split()[0] for line in kept}
+        topics = (XQG_MINI / f"topics.{half}.jsonl").read_text().splitlines()
+        (folder / f"topics.{half}.jsonl").write_text(
+            "\n".join(row for row in topics if json.loads(row)["qid"] in asked) + "\n"
+        )
+    return folder
+
+
+def arguments(folder, output, *more):
+    return [
+        *("--dense", str(folder / "routed"), "--sparse", str(folder / "bm25"), "--device", "cpu"),
+        *("--topics", str(folder / "topics.test.jsonl"), "--output", str(output), "--hits", "20"),
+        *more,
+    ]  # fmt: skip
+
+
+def test_the_command_chooses_on_dev_and_fuses_what_search_finds(indexes, tmp_path, capsys):
+    dev = [
+        *("--dev-topics", str(indexes / "topics.dev.jsonl")),
+        *("--dev-qrels", str(indexes / "qrels.dev.txt")),
+    ]
+    main(arguments(indexes, tmp_path / "fused.run", *dev))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(WEIGHTS)
+    (chosen,) = (float(line.split()[1]) for line in lines if line.endswith("chosen"))
+
+    runs = {}
+    for name in ("routed", "bm25"):
+        for half in ("dev", "test"):
+            output = tmp_path / f"{name}.{half}.run"
+            search([
+                *("--index", str(indexes / name), "--output", str(output), "--device", "cpu"),
+                *("--topics", str(indexes / f"topics.{half}.jsonl"), "--hits", "20"),
+            ])  # fmt: skip
+            runs[name, half] = read_run(output)
+    scores = {
+        weight: sum(
+            score_by_topic(
+                indexes / "qrels.dev.txt",
+                fuse_runs(runs["routed", "dev"], runs["bm25", "dev"], weight),
+                ["RR@10"],
+            )["RR@10"].values()
+        )
+        for weight in WEIGHTS
+    }
+    assert scores[chosen] == pytest.approx(max(scores.values()), abs=1e-6)
+    expected = fuse_runs(runs["routed", "test"], runs["bm25", "test"], chosen, 20)
+    found = read_run(tmp_path / "fused.run")
+    assert {qid: [hit.docid for hit in hits[:5]] for qid, hits in found.items()} == {
+        qid: [hit.docid for hit in hits[:5]] for qid, hits in expected.items()
+    }
+
+
+def test_what_the_command_refuses(indexes, tmp_path):
+    output = tmp_path / "fused.run"
+    for more in ((), ("--weight", "0.5", "--dev-topics", "t"), ("--dev-topics", "t")):
+        with pytest.raises(XqgError, match="give --weight, or --dev-topics and --dev-qrels"):
+            main(arguments(indexes, output, *more))
+    output.write_text("mine")
+    with pytest.raises(XqgError, match="exists; give another name"):
+        main(arguments(indexes, output, "--weight", "0.5"))
+    assert output.read_text() == "mine"
