@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.languages import check_language
+from pyserini_xqg.languages import check_language, detect_language
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,18 @@ def test_malformed(code):
 def test_unlisted_ones_warn():
     with pytest.warns(UserWarning, match="unlisted language code 'tlh'"):
         assert check_language("tlh") == "tlh"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("లండన్ జనాభా ఎంత?", "te"),
+        ("Missä kaupungissa Kantele valmistettiin?", "fi"),
+        ("When was the kantele made in Finland?", "en"),
+        ("متى ولد أينشتاين؟", "ar"),
+        ("富士山の高さは?", "ja"),
+        ("Dans quelle ville la Volga se jette-t-elle ?", "fr"),
+    ],
+)
+def test_detection(text, language):
+    assert detect_language(text) == language
