@@ -48,8 +48,7 @@ class Backend(NamedTuple):
 
 
 def _torch(model: Any, name: str, device: str) -> Forward:
-    if device == "cpu" and model.dtype.itemsize == 4:  # MKL has no part in bfloat16
-        _pack(model)
+    pack(model)
     return _plain(model)
 
 
@@ -61,16 +60,22 @@ def _plain(model: Any) -> Forward:
     return forward
 
 
-def _pack(model: Any) -> None:
-    """Let oneDNN compute the linear layers, in its own layout of the weights.
+def pack(model: Any) -> None:
+    """Let oneDNN compute the linear layers that are on the CPU in float32, in its own layout.
 
-    In float32 torch asks MKL, which takes twice the time on AMD's processors. The operators are
+    There torch asks MKL, which takes twice the time on AMD's processors. The operators are
     those that torch's compiler uses, and not public: where they are missing or others, all stays
     as it is.
     """
     import torch
 
-    layers = [layer for layer in model.modules() if type(layer) is torch.nn.Linear]
+    layers = [
+        layer
+        for layer in model.modules()
+        if type(layer) is torch.nn.Linear
+        and layer.weight.device.type == "cpu"
+        and layer.weight.dtype == torch.float32  # MKL has no part in bfloat16
+    ]
     operators = torch.ops.mkldnn
     try:
         packed = [operators._reorder_linear_weight(layer.weight.detach()) for layer in layers]
@@ -103,6 +108,11 @@ BACKENDS = {
 
 def _cached(backend: str, make: Callable[[Any, Path, str], None], model: Any, name: str) -> Path:
     """The exported model's file, made if it is not there yet."""
+    if getattr(model.config, "num_hidden_layers", None) == 0:
+        raise XqgError(
+            f"{name} has token vectors and no layers: there is nothing for --backend {backend} to "
+            "compute; take --backend torch"
+        )
     folder = _cache_folder(name) / f"xqg-{backend}-{_fingerprint(model)}"
     file = folder / "model.onnx"
     if file.exists():

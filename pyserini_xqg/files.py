@@ -69,7 +69,9 @@ def unpacked(path: Path, folder: Path) -> Path:
     if path.suffix != ".gz":
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    was = path.stat()  # what a killed run unpacked is not taken for a file that has changed since
+    name = f"{path.resolve()} {was.st_size} {was.st_mtime_ns}"
+    key = hashlib.sha256(name.encode()).hexdigest()[:16]
     target = folder / f"{key}-{path.name.removesuffix('.gz')}"
     if not target.exists():
         temporary = target.with_name(target.name + ".partial")

@@ -102,12 +102,15 @@ def merge_indexes(
     from pyserini_xqg.flat import FlatIndexWriter
     from pyserini_xqg.manifest import MANIFEST, read_manifest
     from pyserini_xqg.output import OutputFolder
+    from pyserini_xqg.spec import EncoderSpec
     from pyserini_xqg.store import joined_digest
 
     folders = [Path(path) for path in paths]
     manifests = [read_manifest(path) for path in folders]
     for path, manifest in zip(folders, manifests, strict=True):
         _check_flat(path, manifest)
+        # Whole, so that a manifest from before a field existed equals one that says its default.
+        manifest["encoder"] = EncoderSpec.from_dict(manifest["encoder"], str(path)).to_dict()
     _check_same(folders, manifests, _INDEX_KEYS)
     facts = {
         **manifests[0],
@@ -178,11 +181,7 @@ def _facts(paths: Sequence[Path], manifests: Sequence[Mapping[str, Any]]) -> dic
             f"{' '.join(map(str, paths))} are shards {' '.join(str(shard[0]) for shard in found)} "
             f"of {number}; give all of them, from 0 to {number - 1}, in this order"
         )
-    facts: dict[str, Any] = {"shard": [0, 1]}
-    if "store" not in manifests[0] and "languages" in manifests[0]:
-        # Straight from `encode`: each shard has counted the queries of the whole input.
-        facts["languages"] = manifests[0]["languages"]
-    return facts
+    return {"shard": [0, 1]}
 
 
 def _check_same(

@@ -96,6 +96,17 @@ def in_scripts_of(text: str, language: str, share: float = OWN_SHARE) -> bool:
     )
 
 
+def digit_scripts(text: str) -> set[str]:
+    """The scripts that a text has digits of: none for the European ones, which all scripts use."""
+    words = {
+        word
+        for character in text
+        if not character.isascii() and unicodedata.category(character) == "Nd"
+        for word in unicodedata.name(character, "").replace("-", " ").split()
+    }
+    return {_BY_NAME[word] for word in words if word in _BY_NAME}
+
+
 @lru_cache(maxsize=1 << 16)
 def _script(character: str) -> str | None:
     category = unicodedata.category(character)

@@ -118,6 +118,9 @@ class EncoderSpec:
             raise XqgError("no encoder: give --encoder (a hub name or a folder) or --preset")
         elif (saved := Path(model) / SPEC_FILE).is_file():
             base = {key: value for key, value in _read_spec(saved).items() if key != "model"}
+            inside = Path(model, base.get("query_model") or "")
+            if base.get("query_model") and inside.is_dir():  # moved together with the model
+                base = {**base, "query_model": str(inside.resolve())}
         elif model in BY_MODEL:
             base = BY_MODEL[model].settings
         given = {key: value for key, value in settings.items() if value is not None}
@@ -142,7 +145,12 @@ class EncoderSpec:
 
     def at(self, model: str | None) -> EncoderSpec:
         """The same encoder found under another name (a folder moved, a local copy)."""
-        return self if model is None else replace(self, model=model)
+        if model is None:
+            return self
+        query_model = self.query_model
+        if query_model is not None and Path(query_model).is_relative_to(self.model):
+            query_model = str(Path(model, Path(query_model).relative_to(self.model)))
+        return replace(self, model=model, query_model=query_model)
 
 
 def _read_spec(path: Path) -> dict[str, Any]:

@@ -63,6 +63,39 @@ def make_t5(path: Path, model_type: str = "mt5", **settings) -> Path:
     return path
 
 
+def make_mt5(path: Path, texts: list[str]) -> Path:
+    """An mT5 of two layers and random weights, with a Unigram tokenizer trained on these texts."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import MT5Config, MT5ForConditionalGeneration, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=3000, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>",
+        show_progress=False, max_piece_length=8, n_sub_iterations=1,
+    )  # fmt: skip
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(path)
+    torch.manual_seed(3)
+    model = MT5ForConditionalGeneration(MT5Config(
+        vocab_size=tokenizer.get_vocab_size() + 12,  # as mT5: more rows than tokens
+        d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
+        decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
+    ))  # fmt: skip
+    # As in mT5, the output layer is not the embedding.
+    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
+    model.config.tie_word_embeddings = False
+    model.save_pretrained(path)
+    return path
+
+
 def make_chat(path: Path, template: str | None) -> Path:
     """A Llama of two layers and 32 dimensions with seeded random weights."""
     import torch

@@ -106,6 +106,18 @@ def test_where_it_is_kept(model_dir, monkeypatch, tmp_path):
     assert str(_cache_folder("org/model")) == "/home/x/.cache/pyserini_xqg"
 
 
+@pytest.mark.parametrize("backend", ["onnx", "onnx-int8"])
+def test_an_encoder_without_layers_is_refused(tmp_path, backend):
+    """The package's own: its export would fail in the middle, in the exporter's words."""
+    from pyserini_xqg.demo import TINY_ENCODER
+
+    tiny = shutil.copytree(TINY_ENCODER, tmp_path / "tiny")
+    before = sorted(tiny.rglob("*"))
+    with pytest.raises(XqgError, match=f"/tiny has token vectors and no layers.* {backend} to .*;"):
+        Encoder(EncoderSpec.resolve(str(tiny), backend=backend))
+    assert sorted(tiny.rglob("*")) == before
+
+
 def test_two_at_once_make_it_once(fake, tmp_path):
     made, files = [], []
 

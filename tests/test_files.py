@@ -44,8 +44,10 @@ def test_gzip_is_unpacked_once(tmp_path):
     plain = unpacked(path, tmp_path / "work")
     assert plain.read_bytes() == b"one\n"
     assert plain.name.endswith("a.jsonl")
-    path.write_bytes(b"gone")
-    assert unpacked(path, tmp_path / "work") == plain
+    plain.write_bytes(b"not again")
+    assert unpacked(path, tmp_path / "work").read_bytes() == b"not again"
+    path.write_bytes(gzip.compress(b"changed since"))
+    assert unpacked(path, tmp_path / "work").read_bytes() == b"changed since"
 
 
 def test_broken_gzip(tmp_path):

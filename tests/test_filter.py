@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 
@@ -12,6 +16,7 @@ from pyserini_xqg.filter.__main__ import main
 from pyserini_xqg.filter.pipeline import filter_queries
 from pyserini_xqg.join import Join
 from pyserini_xqg.records import parse_queries
+from pyserini_xqg.settings import Fusion
 
 # Rows of the public data set: passage and queries in one, here with a field more.
 PUBLIC = [
@@ -49,6 +54,62 @@ def test_without_a_step_rows_come_out_equal(run, write_jsonl, tmp_path):
     assert (tmp_path / "out.jsonl").read_bytes() == public.read_bytes()
     run([MINI[0]], MINI[1], output="mini.jsonl")
     assert (tmp_path / "mini.jsonl").read_bytes() == (XQG_MINI / "queries.jsonl").read_bytes()
+
+
+@pytest.fixture
+def public_folder(tmp_path):
+    """Shards as the public data set has them: passage and queries in one row, one shard packed."""
+    lines = [
+        json.dumps({"docid": str(i), "title": f"w{i}", "text": f"w{i} w{i + 1} Café",
+                    "generated_queries": {"ar": [f"كم w{i}؟"] * (1 + i % 2), "te": [f"ఎన్ని w{i}?"]}},
+                   ensure_ascii=i % 3 == 0, separators=(",", ":") if i % 2 else None)
+        for i in range(10)
+    ]  # fmt: skip
+    folder = tmp_path / "public"
+    folder.mkdir()
+    (folder / "0.jsonl").write_text("\n".join(lines[:4]))  # the last line is not ended
+    (folder / "1.jsonl.gz").write_bytes(gzip.compress("\r\n".join(lines[4:]).encode()))
+    return folder, "".join(line + "\n" for line in lines).encode()
+
+
+def test_public_shards_keep_every_byte_of_rows_that_lose_nothing(run, public_folder, tmp_path):
+    folder, content = public_folder
+    run([folder], folder)
+    assert (tmp_path / "out.jsonl").read_bytes() == content
+    run([folder], folder, "--min-length", 2, "--script", "--copies", "--max-shared", 5,
+        output="steps.jsonl.gz")  # fmt: skip
+    assert gzip.decompress((tmp_path / "steps.jsonl.gz").read_bytes()) == content
+    # One duplicate in every other row: these are written anew, the others stay.
+    rows = run([folder], folder, "--deduplicate", output="fewer.jsonl")
+    fewer = (tmp_path / "fewer.jsonl").read_bytes().splitlines()
+    assert [line for line in fewer if line in content.splitlines()] == content.splitlines()[::2]
+    before = [json.loads(line) for line in content.splitlines()]
+    for row, old in zip(rows, before, strict=True):
+        old["generated_queries"]["ar"] = old["generated_queries"]["ar"][:1]
+        assert row == old
+        assert list(row) == list(old)
+
+
+def test_public_shards_are_encoded_as_they_are(run, public_folder, encoder, tmp_path):
+    from pyserini_xqg.store import Store
+
+    folder, content = public_folder
+    run([folder], folder)
+    (tmp_path / "plain.jsonl").write_bytes(content)
+    stores = []
+    for name, corpus, queries in (
+        ("folder", folder, folder),
+        ("plain", tmp_path / "plain.jsonl", tmp_path / "plain.jsonl"),
+        ("filtered", tmp_path / "out.jsonl", tmp_path / "out.jsonl"),
+    ):
+        encode_corpus(corpus, tmp_path / name, encoder, queries=[queries], fields=("title", "text"))
+        stores.append({f.name: f.read_bytes() for f in (tmp_path / name).iterdir()
+                       if f.name != "manifest.json"})  # fmt: skip
+        store = Store([tmp_path / name])
+        assert store.passages == 10
+        assert store.queries == {"ar": 15, "te": 10}
+        assert (tmp_path / name / "docid").read_text().split() == [str(i) for i in range(10)]
+    assert stores[0] == stores[1] == stores[2]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +211,6 @@ def test_scores_are_kept_and_thresholds_change_without_a_model(run, write_jsonl,
 
 def test_round_trip_by_index(run, encoder, corpus_and_queries, tmp_path):
     from pyserini_xqg.plugin import XqgSearcher
-    from pyserini_xqg.settings import Fusion
 
     corpus, queries = corpus_and_queries
     encode_corpus(corpus, tmp_path / "i", encoder, to_faiss=Fusion())
@@ -164,6 +224,138 @@ def test_round_trip_by_index(run, encoder, corpus_and_queries, tmp_path):
             assert left(rows)[row["docid"]][language] == found
             total += len(found)
     assert 0 < total < 60
+
+
+@pytest.fixture
+def dear(write_jsonl, model_dir, encoder, tmp_path, monkeypatch):
+    """A run that scores 40 passages in batches of 8, and searches for what is left of them."""
+    from pyserini_xqg.filter import relevance, round_trip
+    from pyserini_xqg.filter.rows import batches
+
+    corpus = write_jsonl("c.jsonl", [{"docid": f"d{i}", "text": f"w{i} w5"} for i in range(40)])
+    queries = write_jsonl("q.jsonl", [
+        {"docid": f"d{i}", "generated_queries": {"fi": [f"w{i + j}" for j in range(3)] * 2}}
+        for i in range(40)
+    ])  # fmt: skip
+    encode_corpus(corpus, tmp_path / "index", encoder, to_faiss=Fusion())
+    for module in (relevance, round_trip):
+        monkeypatch.setattr(module, "batches", lambda items, size=8: batches(items, size))
+    return [queries], corpus, "--deduplicate", "--max-shared", 2, "--encoder", model_dir, \
+        "--keep-fraction", 0.7, "--round-trip", tmp_path / "index", "--device", "cpu"  # fmt: skip
+
+
+def test_a_killed_run_asks_nothing_twice(run, dear, tmp_path, monkeypatch, capsys):
+    from pyserini_xqg.filter import relevance, round_trip
+
+    run(*dear, output="whole.jsonl")
+    said = capsys.readouterr().out
+    asked = []
+
+    def interrupt(count):
+        for module, name in ((relevance, "_score_batch"), (round_trip, "_search_batch")):
+
+            def ask(real, batch, *rest):
+                if len(asked) == count:
+                    raise KeyboardInterrupt
+                asked.append((real.__name__, batch[0].passage.docid))
+                return real(batch, *rest)
+
+            patch.setattr(module, name, partial(ask, getattr(module, name)))
+
+    for count in (3, 6, 7):  # while it scores, at its first search, and later
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            interrupt(count)
+            run(*dear)
+        assert not (tmp_path / "out.jsonl").exists()
+    with pytest.raises(XqgError, match="begun with other input or settings: keep_fraction was 0.7"):
+        run(*dear, "--keep-fraction", 0.5)
+    with monkeypatch.context() as patch:
+        interrupt(99)
+        run(*dear)
+    batches = [f"d{i}" for i in range(0, 40, 8)]
+    assert asked == [(n, b) for n in ("_score_batch", "_search_batch") for b in batches]
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert capsys.readouterr().out == said
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "c.jsonl", "index", "out.jsonl", "q.jsonl", "whole.jsonl",
+    ]  # fmt: skip
+
+
+def test_a_run_that_asked_nothing_leaves_nothing(run, dear, tmp_path, monkeypatch):
+    before = sorted(tmp_path.iterdir())
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("pyserini_xqg.filter.pipeline.write_rows", _interrupt)
+        run(*dear[:2], "--deduplicate")
+    assert sorted(tmp_path.iterdir()) == before
+    # Nor is what a killed one could not clear away in the way of other settings.
+    (tmp_path / "out.jsonl.partial" / "work").mkdir(parents=True)
+    garbage = "half of a table " * 100
+    for name, content in (("plan.json", "{}"), ("blocks.jsonl", ""), ("shared.sqlite", garbage)):
+        folder = tmp_path / "out.jsonl.partial"
+        (folder / ("work" if "sqlite" in name else "") / name).write_text(content)
+    assert len(run(*dear[:2], "--max-shared", 2)) == 40
+    assert sorted(tmp_path.iterdir()) == [*before[:2], tmp_path / "out.jsonl", before[2]]
+
+
+def _interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+KILLER = """
+import os, random, signal, sys, time
+import torch
+from pyserini_xqg.encoder import Encoder
+from pyserini_xqg.filter import relevance
+from pyserini_xqg.filter.pipeline import filter_queries
+from pyserini_xqg.filter.rows import batches
+from pyserini_xqg.spec import EncoderSpec
+
+corpus, queries, model, output, kills = *sys.argv[1:5], int(sys.argv[5])
+torch.set_num_threads(1)
+relevance.batches = lambda items: batches(items, 64)
+scorer = relevance.EncoderScorer(Encoder(EncoderSpec(model), device="cpu"))
+log, whole, ends, took = output + ".partial/blocks.jsonl", set(), [], None
+while kills or os.path.exists(output + ".partial"):
+    began, child = time.monotonic(), os.fork()
+    if not child:
+        filter_queries([queries], corpus, output, max_shared=3, keep_fraction=0.5, scorer=scorer)
+        os._exit(0)
+    if kills and took:
+        time.sleep(random.uniform(0, took))
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    took = took or time.monotonic() - began  # of the first run, which is unbroken
+    if os.WIFSIGNALED(status):
+        kills -= 1
+        ends.append(os.path.getsize(log) if os.path.exists(log) else 0)
+    else:
+        assert status == 0, status
+    if os.path.exists(output):  # and again from the start, until the kills are used up
+        whole.add(open(output, "rb").read())
+        os.remove(output)
+(written,) = whole  # the same bytes each time
+open(output, "wb").write(written)
+print(len(ends), len(set(ends)))
+"""
+
+
+def test_kill_9_at_any_moment(write_large, model_dir, tmp_path):
+    """XQG_KILLS=20 for as many kills."""
+    corpus, queries = write_large(tmp_path, 1200)
+    kills = os.environ.get("XQG_KILLS", "4")
+    command = [sys.executable, "-c", KILLER, corpus, queries, model_dir, tmp_path / "out.gz", kills]
+    ended = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    killed, moments = map(int, ended.stdout.split()[-2:])
+    assert killed == int(kills)
+    assert moments > 1 or killed < 20  # of a few, all may strike before the first commit
+    rows = gzip.decompress((tmp_path / "out.gz").read_bytes()).splitlines()
+    assert len(rows) == 1200
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "corpus.jsonl", "out.gz", "queries.jsonl",
+    ]  # fmt: skip
 
 
 def test_several_inputs_unite_in_the_corpus_order(run, write_jsonl):

@@ -5,6 +5,7 @@ import torch
 from generate_models import make_chat, make_t5
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from pyserini_xqg.backends import pack
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.generate.chat import ChatDecoder
 from pyserini_xqg.generate.decoding import Outside, decode
@@ -69,6 +70,27 @@ def test_greedy_equals_transformers(loaded):
         assert of_prompt == [row] * 3
 
 
+def test_packed_layers_compute_the_same(loaded, tmp_path):
+    model, tokenizer, decoder = loaded
+    other = type(model).from_pretrained(_saved(model, tmp_path)).eval()
+    pack(other)
+    layers = [layer for layer in other.modules() if type(layer) is torch.nn.Linear]
+    assert all(layer.forward.__name__ == "<lambda>" for layer in layers)
+    packed = T5Decoder(other) if model.config.is_encoder_decoder else ChatDecoder(other, 0)
+    prompts = tokenizer(PROMPTS)["input_ids"]
+    noise = uniform(len(prompts), 3, 24)
+    expected, _ = decode(decoder, prompts, noise, top_k=10, ends=[1])
+    assert decode(packed, prompts, noise, top_k=10, ends=[1])[0] == expected
+    with torch.inference_mode():
+        scores = [d.all_scores(d.first(prompts, 1, 1)).numpy() for d in (decoder, packed)]
+    assert scores[1] == pytest.approx(scores[0], abs=1e-4, rel=1e-5)
+
+
+def _saved(model, path):
+    model.save_pretrained(path)
+    return path
+
+
 def test_scores_equal_those_of_one_forward_pass(loaded):
     model, tokenizer, decoder = loaded
     prompts = tokenizer(PROMPTS[:2])["input_ids"]
@@ -121,6 +143,20 @@ def test_neither_the_batch_nor_leaving_out_ended_prompts_changes_a_draw(loaded, 
     # Nor does the number of samples.
     fewer, _ = decode(decoder, prompts, noise[:, :1], top_k=10, ends=ends)
     assert [of_prompt[:1] for of_prompt in together] == fewer
+
+
+def test_the_encoder_reads_each_prompt_once_for_all_its_samples(t5, monkeypatch):
+    model, tokenizer = t5
+    decoder, real, read = T5Decoder(model), model.encoder.forward, []
+
+    def forward(input_ids, **given):
+        read.extend(input_ids.tolist())
+        return real(input_ids=input_ids, **given)
+
+    monkeypatch.setattr(model.encoder, "forward", forward)
+    prompts = tokenizer(PROMPTS)["input_ids"]
+    decode(decoder, prompts, uniform(len(prompts), 5, 6), top_k=3, ends=[1])
+    assert [[token for token in row if token] for row in read] == prompts
 
 
 def test_a_trimmed_vocabulary_draws_the_same_where_the_top_k_lie_in_it(t5):

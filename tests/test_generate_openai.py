@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -512,10 +515,62 @@ def test_a_server_that_fails_on_the_way_costs_nothing_twice(command, server, tmp
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "q.jsonl").read_bytes()
 
 
+KILLER = """
+import os, random, signal, subprocess, sys, time
+
+child, output, kills = sys.argv[2:], sys.argv[-1], int(sys.argv[1])
+cache, whole, ends, took = output + ".answers.sqlite", set(), [], None
+while kills or os.path.exists(output + ".partial"):
+    began, process = time.monotonic(), subprocess.Popen(child)
+    if kills and took:
+        time.sleep(random.uniform(0.2 * took, took))  # it begins with imports
+        process.kill()
+    status = process.wait()
+    took = took or time.monotonic() - began  # of the first run, which is unbroken
+    if status == -signal.SIGKILL:
+        kills -= 1
+        ends.append(os.path.getsize(cache + "-wal") if os.path.exists(cache + "-wal") else 0)
+    else:
+        assert status == 0, status
+    if os.path.exists(output):  # and again from the start, until the kills are used up
+        whole.add(open(output, "rb").read())
+        for name in os.listdir(os.path.dirname(output)):
+            if name.startswith(os.path.basename(output)):
+                os.remove(os.path.join(os.path.dirname(output), name))
+(written,) = whole  # the same bytes each time
+open(output, "wb").write(written)
+print(len(ends), len(set(ends)))
+"""
+
+
+def test_kill_9_at_any_moment(command, tmp_path):
+    """XQG_KILLS=20 for as many kills."""
+    command = [*command, "--shard-num", "4"]
+    one = (
+        "import sys, pyserini_xqg.generate.served as served; served.BLOCK = 100;"
+        "from pyserini_xqg.generate.__main__ import main; main(sys.argv[1:])"
+    )
+    kills = os.environ.get("XQG_KILLS", "4")
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLER, kills, sys.executable, "-c", one, *command, "--output",
+         str(tmp_path / "killed" / "q.jsonl")],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    killed, moments = map(int, ended.stdout.split()[-2:])
+    assert killed == int(kills)
+    assert moments > 1 or killed < 20  # of a few, all may strike before the first answer
+    main([*command, "--output", str(tmp_path / "q.jsonl")])
+    written = (tmp_path / "killed" / "q.jsonl").read_bytes()
+    assert written == (tmp_path / "q.jsonl").read_bytes()
+
+
 def test_a_dry_run_asks_nothing(command, server, capsys):
     main([*command, "--dry-run", "--input-price", "1", "--output-price", "2"])
     said = capsys.readouterr().out
     assert "2,400 requests" in said
+    main([*command, "--languages", "te", "TE", "--dry-run"])
+    assert "1,200 requests" in capsys.readouterr().out
     assert "at these prices" in said
     assert server.requests == []
 
@@ -528,6 +583,9 @@ def test_a_dry_run_asks_nothing(command, server, capsys):
         (["--engine", "openai", "--model", "m", "--extra-body", "[]"], "expected a JSON object"),
         (["--engine", "openai", "--model", "m", "--preset", "xqg"], "--preset 'xqg' is none of"),
         (["--model", "m"], "the local engine needs --generator"),
+        (["--engine", "openai", "--prompt", "{passage}"], "--prompt means nothing to --engine op"),
+        (["--engine", "openai", "--trim-vocabulary"], "--trim-vocabulary means nothing"),
+        (["--generator", "m", "--temperature", "0"], "--temperature means nothing to --engine lo"),
     ],
 )
 def test_engines_are_not_mixed(write_jsonl, tmp_path, words, message):

@@ -26,6 +26,12 @@ def test_the_papers_prompt_and_sampling(t5):
     assert (settings.kind, settings.num_queries, settings.languages) == ("seq2seq", 5, ("te", "ar"))
 
 
+def test_generators_of_one_language_read_the_passage_alone(t5):
+    settings = Settings.resolve(str(t5), ["es"], preset="doc2query")
+    assert fill(settings.template, "es", "London", "A city.") == "A city."
+    assert (settings.top_k, settings.max_length, settings.max_new_tokens) == (10, 320, 64)
+
+
 def test_without_a_title_there_is_one_space():
     prompt = fill(PROMPTS["xqg"].template, "bn-Latn", "", "A city.")
     assert prompt == "Generate a Bengali question for this passage: A city."
@@ -78,7 +84,7 @@ def test_float16_is_refused_for_t5_with_the_reason(t5, chat):
     [
         ({"num_queries": 0}, "--num-queries 0: expected at least 1"),
         ({"dtype": "int8"}, "--dtype 'int8' is none of float32"),
-        ({"preset": "x"}, "--preset 'x' is none of xqg, chat"),
+        ({"preset": "x"}, "--preset 'x' is none of xqg, doc2query, chat"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(t5, given, message):

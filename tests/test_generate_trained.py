@@ -13,13 +13,13 @@ from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.prompts import PROMPTS, fill
 from pyserini_xqg.generate.settings import Settings
 
-PASSAGES = [f"w{4 * i} w{4 * i + 1} w{4 * i + 2} w{4 * i + 3}" for i in range(8)]
+PASSAGES = [f"w{2 * i} w{2 * i + 1} w{(7 * i + 3) % 40}" for i in range(20)]
 
 
 def query(passage: int, language: str) -> str:
     """Three words of the language; those of no two passages are the same."""
     words = QUESTION_WORDS[language]
-    at = (passage % 5, passage // 2 % 5, (passage * 3 + 1) % 5)
+    at = (passage % 5, passage // 5, (passage * 3 + 1) % 5)
     return " ".join(words[place] for place in at)
 
 
@@ -76,8 +76,8 @@ def test_a_prompt_in_a_language_yields_that_languages_query(trained, write_jsonl
         for text in texts
     ]
     # Sampled, not greedy: now and then an unlikely token is drawn.
-    assert len(found) == 72
-    assert sum(found) >= 69
+    assert len(found) == 180
+    assert sum(found) >= 174
     if not trim:
         assert outside == Outside(0, 0)
     else:  # The first batch of each language, 3 passages x 3 samples of 3 words and the end.

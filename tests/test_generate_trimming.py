@@ -38,6 +38,24 @@ def test_pieces_of_two_scripts_need_both(tokenizer):
     assert "▁యing" not in pieces(tokenizer, "fi")
 
 
+def test_digits_are_the_scripts_own_and_european_ones():
+    pieces = ["<pad>", "</s>", "7", "▁19", "౭", "▁৭", "৭১", "٧", "۷", "７", "Ⅶ", "²", "₹"]
+
+    class Tokenizer:
+        pad_token_id, eos_token_id, unk_token_id, all_special_ids = 0, 1, None, [0, 1]
+
+        def get_vocab(self):
+            return {piece: number for number, piece in enumerate(pieces)}
+
+    common = [0, 1, 2, 3, 9, 10, 11, 12]
+    assert kept_tokens(Tokenizer(), ["te", "bn", "fa", "fi"], []) == {
+        "te": sorted([*common, 4]),
+        "bn": sorted([*common, 5, 6]),
+        "fa": sorted([*common, 7, 8]),
+        "fi": common,
+    }
+
+
 def test_a_language_in_latin_script_keeps_all_of_it(tokenizer):
     kept = pieces(tokenizer, "fi")
     assert {"▁kuka", "▁mikä", "▁London", "ing", "▁w7"} <= kept

@@ -126,12 +126,24 @@ def test_shards_straight_to_an_index(shards, encoder, tmp_path):
             corpus, tmp_path / f"i{shard}", encoder, shard_id=shard, shard_num=2, **inputs
         )
     encode_corpus(corpus, tmp_path / "whole", encoder, **inputs)
+    encode_corpus(corpus, tmp_path / "s", encoder, queries=inputs["queries"])
     merge_indexes([tmp_path / "i0", tmp_path / "i1"], tmp_path / "merged")
     manifests = [json.loads((tmp_path / x / "xqg.json").read_text()) for x in ("merged", "whole")]
     for manifest in manifests:
         del manifest["blocks"], manifest["digest"]
     assert manifests[0] == manifests[1]
+    assert manifests[1]["languages"] == Store([tmp_path / "s"]).queries
     assert content(tmp_path / "merged")["docid"] == content(tmp_path / "whole")["docid"]
+
+
+def test_an_index_from_before_a_setting_existed(shards, tmp_path):
+    for shard in range(2):
+        build_index(Store([shards / f"s{shard}"]), tmp_path / f"i{shard}", Fusion("paper", 0.1))
+    manifest = json.loads((tmp_path / "i0/xqg.json").read_text())
+    assert manifest["encoder"].pop("backend") == "torch"
+    (tmp_path / "i0/xqg.json").write_text(json.dumps(manifest))
+    merge_indexes([tmp_path / "i0", tmp_path / "i1"], tmp_path / "m")
+    assert json.loads((tmp_path / "m/xqg.json").read_text())["encoder"]["backend"] == "torch"
 
 
 def test_stores_of_different_corpora(shards, encoder, tmp_path, write_jsonl):

@@ -6,7 +6,7 @@ import pytest
 
 from pyserini_xqg.demo import LANGUAGES, XQG_MINI
 from pyserini_xqg.languages import NAMES, SCRIPTS, scripts_of
-from pyserini_xqg.scripts import in_scripts_of, letters_by_script, normalise
+from pyserini_xqg.scripts import digit_scripts, in_scripts_of, letters_by_script, normalise
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,14 @@ def test_every_listed_script_is_of_a_listed_language():
 )
 def test_letters_by_script(text, counts):
     assert letters_by_script(text) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "scripts"),
+    [("", set()), ("a7 ７²Ⅶ", set()), ("১a౭", {"Beng", "Telu"}), ("٧۷", {"Arab"}), ("੧", {"Guru"})],
+)
+def test_digits_by_script(text, scripts):
+    assert digit_scripts(text) == scripts
 
 
 def test_every_language_of_xqg_mini_is_told_from_the_others():

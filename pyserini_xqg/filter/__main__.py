@@ -14,11 +14,17 @@ from typing import Any
 
 from pyserini_xqg.errors import XqgError, run_command
 from pyserini_xqg.groups import add_encoder_options
+from pyserini_xqg.ray_engine import add_ray_options
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
     args = _parser().parse_args(argv)
+    (_filter_on_ray if args.engine == "ray" else filter_here)(args)
+
+
+def filter_here(args: argparse.Namespace) -> None:
+    """Do what the options say, in this process."""
     if args.round_trip_k is not None and args.round_trip is None:
         raise XqgError("--round-trip-k goes with --round-trip INDEX")
     if args.sample < 0 or args.batch_size < 1 or args.threads < 1:
@@ -34,11 +40,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     for source in (args.corpus, *args.queries):
         input_files(source)  # a missing file is found before a model is loaded
-    searcher = None
-    if args.round_trip is not None:
-        from pyserini_xqg.search import open_searcher
-
-        searcher = open_searcher(args.round_trip, device=args.device)
     tally = filter_queries(
         args.queries,
         args.corpus,
@@ -46,17 +47,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         min_length=args.min_length,
         deduplicate=args.deduplicate,
         script=args.script,
+        identify=args.identify,
         copies=args.copies,
         prompt=args.prompt,
         max_shared=args.max_shared,
         scorer=_scorer(args),
         min_score=args.min_score,
         keep_fraction=args.keep_fraction,
-        searcher=searcher,
+        round_trip=args.round_trip,
         round_trip_k=args.round_trip_k or 10,
+        device=args.device,
         batch_size=args.batch_size,
         threads=args.threads,
         ignore_unknown=args.ignore_unknown,
+        shard_id=args.shard_id,
+        shard_num=args.shard_num,
         overwrite=args.overwrite,
         tally=Tally(args.sample, args.seed),
     )
@@ -68,6 +73,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     if report:
         write_json(report, tally.to_dict())
     print(tally.to_text())
+
+
+def _filter_on_ray(args: argparse.Namespace) -> None:
+    from pyserini_xqg import ray_engine as ray
+    from pyserini_xqg.filter.__main__ import filter_here  # by the name that tasks import
+
+    shards = []
+    for number in ray.shard_numbers(args):
+        path = ray.shard_path(args.output, number)
+        report = args.report and ray.shard_path(args.report, number)
+        given = ray.changed(args, shard_id=number, output=path, report=report)
+        shards.append(ray.Shard(path, given))
+    ray.run_on_ray(
+        filter_here,
+        shards,
+        args,
+        output=args.output,
+        settings=ray.settings_of(args),
+        inputs=[args.corpus, *args.queries],
+        overwrite=args.overwrite,
+    )
 
 
 def _scorer(args: argparse.Namespace) -> Any:
@@ -111,6 +137,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="count queries for docids that the corpus lacks instead of refusing them",
     )
+    add("--shard-id", type=int, default=0, help="counted from 0")
+    add("--shard-num", type=int, default=1)
+    add("--engine", default="local", choices=("local", "ray"),
+        help="ray: all shards, each a task of a Ray cluster, into FILE-0 and so on")  # fmt: skip
+    add_ray_options(parser)
     add("--report", metavar="FILE", help="write the report as JSON too")
     add("--sample", type=int, default=5, help="queries to show by language and reason (5)")
     add("--seed", type=int, default=0, help="of the sample")
@@ -136,6 +167,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="drop queries with less than this share of letters in their language's scripts "
         f"({OWN_SHARE}; the rest may be names), or with another language's",
+    )
+    add(
+        "--identify",
+        nargs="*",
+        metavar="CODE",
+        help="drop queries that are rather in another language of the input, or in one of these "
+        "(mostly the passages' own, such as en)",
     )
     add(
         "--copies",

@@ -1,23 +1,16 @@
-"""Scores of queries against their passages, and thresholds on them.
-
-After Gospodinov, MacAvaney and Macdonald, "Doc2Query--: When Less is More", ECIR 2023: generated
-queries that a relevance model scores low do harm, and the best 30 % or so do better than all.
-"""
+"""Scores of queries against their passages, by an encoder or a cross-encoder."""
 
 from __future__ import annotations
 
-import math
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.filter.report import Tally
+from pyserini_xqg.filter.answers import Recall, asked
 from pyserini_xqg.filter.rows import Row, batches
-from pyserini_xqg.filter.steps import sift
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +22,15 @@ SIMILARITIES = ("dot", "cosine")
 
 
 class Scorer(Protocol):
-    """Anything that scores queries against passages."""
+    """Anything that scores queries against passages.
+
+    Attributes
+    ----------
+    plan : mapping
+        What decides the scores, in JSON types.
+    """
+
+    plan: Mapping[str, Any]
 
     def score(
         self, passages: Sequence[Passage], texts: Sequence[str], owners: Sequence[int]
@@ -55,6 +56,10 @@ class EncoderScorer:
         if similarity not in SIMILARITIES:
             raise XqgError(f"--similarity {similarity!r} is none of {', '.join(SIMILARITIES)}")
         self._encoder, self._fields, self._cosine = encoder, fields, similarity == "cosine"
+        self.plan: Mapping[str, Any] = {
+            "encoder": encoder.spec.to_dict(), "fields": list(fields), "similarity": similarity,
+            "batch_size": encoder.batch_size,
+        }  # fmt: skip
 
     def score(
         self, passages: Sequence[Passage], texts: Sequence[str], owners: Sequence[int]
@@ -126,6 +131,10 @@ class CrossEncoderScorer:
         self._model.eval().to(self._device)
         self._batch_size, self._fields = batch_size, fields
         self._max_length = min(max_length, self._tokenizer.model_max_length)
+        self.plan: Mapping[str, Any] = {
+            "cross_encoder": model, "fields": list(fields), "max_length": self._max_length,
+            "batch_size": batch_size,
+        }  # fmt: skip
 
     def score(
         self, passages: Sequence[Passage], texts: Sequence[str], owners: Sequence[int]
@@ -159,8 +168,15 @@ class CrossEncoderScorer:
         return scores
 
 
-def score_rows(rows: Iterable[Row], scorer: Scorer) -> Iterator[Row]:
+def score_rows(rows: Iterable[Row], scorer: Scorer, recall: Recall[float] = asked) -> Iterator[Row]:
     """Rows with a score beside each query, in place of earlier ones.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+    scorer : Scorer
+    recall : callable
+        Keeps the scores of a batch, or knows them.
 
     Raises
     ------
@@ -168,102 +184,25 @@ def score_rows(rows: Iterable[Row], scorer: Scorer) -> Iterator[Row]:
         If a score is not finite.
     """
     for batch in batches(rows):
-        # One flat list of queries for the whole batch, each with the number of its row.
-        flat = [(i, t) for i, row in enumerate(batch) for of in row.queries.values() for t in of]
-        scores = iter(())  # type: Iterator[float]
-        if flat:
-            owners, texts = [owner for owner, _ in flat], [text for _, text in flat]
-            found = scorer.score([row.passage for row in batch], texts, owners)
-            if not np.isfinite(found).all():
-                bad = batch[owners[int(np.flatnonzero(~np.isfinite(found))[0])]].passage.docid
-                raise XqgError(
-                    f"passage {bad!r}: a query's score is not finite; the model is broken, or "
-                    "float16 is too narrow for it (--dtype float32 or bfloat16)"
-                )
-            scores = (round(float(score), 6) for score in found)
+        scores = iter(recall(partial(_score_batch, batch, scorer)))
         for row in batch:
-            yield row._replace(
-                scores={
-                    language: [next(scores) for _ in of] for language, of in row.queries.items()
-                }
-            )
+            of_row: dict[str, list[float | None]] = {
+                language: [next(scores) for _ in of] for language, of in row.queries.items()
+            }
+            yield row._replace(scores=of_row, line=b"")
 
 
-def drop_low(
-    rows: Iterable[Row], tally: Tally, thresholds: float | Mapping[str, float]
-) -> Iterator[Row]:
-    """Leave out queries whose score is below the threshold (of their language).
-
-    Raises
-    ------
-    XqgError
-        If a query has no score.
-    """
-
-    def relevant(row: Row, language: str, _: Sequence[str]) -> list[bool]:
-        least = thresholds if isinstance(thresholds, float) else thresholds.get(language, -math.inf)
-        return [score >= least for score in scores_of(row, language)]
-
-    return sift(rows, tally, "score", relevant)
-
-
-def scores_of(row: Row, language: str) -> list[float]:
-    """A language's scores.
-
-    Raises
-    ------
-    XqgError
-        If a query has none.
-    """
-    texts = row.queries[language]
-    found = row.scores.get(language, [None] * len(texts))
-    scores = [score for score in found if score is not None]
-    if len(scores) < len(texts):
+def _score_batch(batch: Sequence[Row], scorer: Scorer) -> list[float]:
+    """The scores of all queries of these rows, one after the other."""
+    flat = [(i, t) for i, row in enumerate(batch) for of in row.queries.values() for t in of]
+    if not flat:
+        return []
+    owners, texts = [owner for owner, _ in flat], [text for _, text in flat]
+    found = scorer.score([row.passage for row in batch], texts, owners)
+    if not np.isfinite(found).all():
+        bad = batch[owners[int(np.flatnonzero(~np.isfinite(found))[0])]].passage.docid
         raise XqgError(
-            f"passage {row.passage.docid!r}: its queries in {language} have no scores; give "
-            "--encoder, --preset or --cross-encoder to score them, or leave the threshold out"
+            f"passage {bad!r}: a query's score is not finite; the model is broken, or "
+            "float16 is too narrow for it (--dtype float32 or bfloat16)"
         )
-    return scores
-
-
-class Thresholds:
-    """By language the score that a fraction of its queries reaches, found by sorting on disk.
-
-    By language, because a model's scores in different languages are not comparable: one threshold
-    for all would leave little of those that it reads badly.
-
-    Parameters
-    ----------
-    path : Path
-        Of the SQLite file to make.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript(
-            "pragma journal_mode=off; pragma synchronous=off; pragma cache_size=-262144; begin;"
-            "create table scores (language text, score real);"
-        )
-
-    def collect(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Note the scores of rows on their way."""
-        for row in rows:
-            self._db.executemany(
-                "insert into scores values (?, ?)",
-                [(lang, score) for lang in row.queries for score in scores_of(row, lang)],
-            )
-            yield row
-
-    def keeping(self, fraction: float) -> dict[str, float]:
-        """Thresholds that keep this fraction of each language's queries (ties are kept)."""
-        counts = self._db.execute(
-            "select language, count(*) from scores group by language"
-        ).fetchall()
-        found = {}
-        for language, count in counts:
-            (found[language],) = self._db.execute(
-                "select score from scores where language = ? order by score desc limit 1 offset ?",
-                (language, math.ceil(fraction * count) - 1),
-            ).fetchone()
-        self._db.close()
-        return found
+    return [round(float(score), 6) for score in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -30,12 +31,15 @@ class Row(NamedTuple):
         As long as the queries, for the languages that have scores.
     fields : dict of str to Any
         The row as it was read, its other fields with it.
+    line : bytes
+        The line that was read, while it still says the same; else empty.
     """
 
     passage: Passage
     queries: dict[str, list[str]]
     scores: dict[str, list[float | None]]
     fields: dict[str, Any]
+    line: bytes = b""
 
     def keep(self, verdicts: Mapping[str, Sequence[bool]]) -> Row:
         """The row with only those queries (and their scores) that have a true verdict."""
@@ -46,23 +50,28 @@ class Row(NamedTuple):
                 for language, of in texts.items()
             }
 
-        return self._replace(queries=chosen(self.queries), scores=chosen(self.scores))
+        if all(all(of_language) for of_language in verdicts.values()):
+            return self
+        return self._replace(queries=chosen(self.queries), scores=chosen(self.scores), line=b"")
 
     def to_json(self) -> bytes:
-        """The row as a line of output."""
+        """The row as a line of output: byte for byte as it was read where nothing has changed."""
+        if self.line:
+            return self.line
         fields = {**self.fields, "generated_queries": self.queries}
         if self.scores:
             fields["scores"] = self.scores
         return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
-def read_rows(join: Join) -> Iterator[Row]:
-    """The rows of all inputs, united by docid, in the order of the corpus."""
+def read_rows(join: Join, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+    """The rows of all inputs for passages `start` to `stop`, united by docid, in their order."""
     from tqdm import tqdm
 
-    with tqdm(total=join.passages, desc="filtering", unit="passage", disable=None) as bar:
-        for start in range(0, join.passages, BLOCK):
-            passages = list(join.read_passages(start, start + BLOCK))
+    stop = join.passages if stop is None else stop
+    with tqdm(total=stop - start, desc="filtering", unit="passage", disable=None) as bar:
+        for row_number in range(start, stop, BLOCK):
+            passages = list(join.read_passages(row_number, min(row_number + BLOCK, stop)))
             found: dict[str, Row] = {}
             docids = [passage.docid for passage in passages]
             by_docid = dict(zip(docids, passages, strict=True))
@@ -104,9 +113,11 @@ def batches(items: Iterable[T], size: int = BLOCK) -> Iterator[list[T]]:
 
 def _row(passage: Passage, queries: GeneratedQueries, line: bytes) -> Row:
     fields = parse_json(line, "queries")
+    same = (fields["generated_queries"], fields.get("scores")) == (queries.queries, queries.scores)
     if not queries.scores:
         fields.pop("scores", None)
-    return Row(passage, queries.queries, queries.scores or {}, fields)
+    line = line.removeprefix(BOM_UTF8).strip() + b"\n" if same else b""
+    return Row(passage, queries.queries, queries.scores or {}, fields, line)
 
 
 def _united(first: Row, second: Row) -> Row:

@@ -29,6 +29,7 @@ class SharedQueries:
     """
 
     def __init__(self, rows: Iterable[Row], limit: int, path: Path) -> None:
+        path.unlink(missing_ok=True)  # of a run that was killed
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(
             "pragma journal_mode=off; pragma synchronous=off; pragma cache_size=-262144; begin;"

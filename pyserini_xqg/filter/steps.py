@@ -49,7 +49,7 @@ def drop_wrong_script(rows: Iterable[Row], tally: Tally, share: float = OWN_SHAR
     """Leave out queries whose letters are not those of their language.
 
     See `pyserini_xqg.scripts.in_scripts_of`. Languages that share a script (Finnish and English)
-    are not told apart.
+    are not told apart; for these there is `pyserini_xqg.filter.language.drop_other_languages`.
     """
     return sift(
         rows,
@@ -138,6 +138,14 @@ def sift(
                 if not good:
                     tally.drop(language, reason, row.passage.docid, text)
         yield row.keep(verdicts)
+
+
+def sift_in_turn(
+    rows: Iterable[Row], tally: Tally, reason: str, verdicts: Iterable[bool]
+) -> Iterator[Row]:
+    """As `sift`, with the verdicts on all queries of these rows, one after the other."""
+    following = iter(verdicts)
+    return sift(rows, tally, reason, lambda _, __, texts: [next(following) for _ in texts])
 
 
 def _opening(prompt: str) -> re.Pattern[str] | None:

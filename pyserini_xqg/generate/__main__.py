@@ -2,6 +2,7 @@
 
 ``python -m pyserini_xqg.generate --corpus C --generator M --languages ar bn te --output Q.jsonl``
 ``python -m pyserini_xqg.generate --engine openai --base-url URL --model M --corpus C ...``
+``python -m pyserini_xqg.generate --engine ray --shard-num N --corpus C --generator M ...``
 """
 
 from __future__ import annotations
@@ -15,10 +16,21 @@ from typing import TYPE_CHECKING
 from pyserini_xqg.errors import XqgError, run_command
 from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS
 from pyserini_xqg.generate.prompts import PROMPTS
+from pyserini_xqg.ray_engine import add_ray_options
 from pyserini_xqg.spec import DTYPES
 
 if TYPE_CHECKING:
     from pyserini_xqg.records import PassageFormat
+
+# Options that only one kind of engine heeds.
+_OF_A_MODEL = (
+    "revision", "prompt", "top_k", "max_length", "max_new_tokens", "trim_vocabulary", "dtype",
+    "batch_size", "device",
+)  # fmt: skip
+_OF_A_SERVER = (
+    "temperature", "concurrency", "attempts", "timeout", "extra_body", "input_price",
+    "output_price",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,26 +39,34 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parser.parse_args(argv)
     if given.output is None and not given.dry_run:
         parser.error("--output is missing: the file to make (or give --dry-run)")
+    _check_heeded(parser, given)
 
     from pyserini_xqg.files import input_files
+
+    input_files(given.corpus)  # a missing file is found before a model is loaded
+    ENGINES[given.engine](given)
+
+
+def _check_heeded(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse an option that the engine would pass over."""
+    for name in _OF_A_MODEL if given.engine == "openai" else _OF_A_SERVER:
+        if getattr(given, name) != parser.get_default(name):
+            option = "--" + name.replace("_", "-")
+            raise XqgError(f"{option} means nothing to --engine {given.engine}; leave it out")
+
+
+def generate_here(given: argparse.Namespace) -> None:
+    """Do what the options say, with a model in this process or in one for each device."""
     from pyserini_xqg.generate.corpus import generate_corpus
     from pyserini_xqg.generate.estimate import estimate, outside_lines
     from pyserini_xqg.generate.settings import Settings
-    from pyserini_xqg.records import PassageFormat
 
-    input_files(given.corpus)  # a missing file is found before a model is loaded
-    form = PassageFormat(
-        given.fields,
-        given.docid_field,
-        given.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
-    )
-    if given.engine == "openai":
-        _serve(given, form)
-        return
     if given.generator is None or given.base_url or given.model:
         raise XqgError(
-            "the local engine needs --generator; --base-url and --model go with --engine openai"
+            f"the {given.engine} engine needs --generator; --base-url and --model go with --engine "
+            "openai"
         )
+    form = _form(given)
     settings = Settings.resolve(
         given.generator,
         given.languages,
@@ -87,13 +107,36 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"note: {line}", file=sys.stderr)
 
 
-def _serve(given: argparse.Namespace, form: PassageFormat) -> None:
+def _generate_on_ray(given: argparse.Namespace) -> None:
+    from pyserini_xqg import ray_engine as ray
+    from pyserini_xqg.generate.__main__ import generate_here  # by the name that tasks import
+
+    numbers = ray.shard_numbers(given, sample=given.dry_run)
+    output = given.output or ""
+    paths = [ray.shard_path(output, number) for number in numbers]
+    ray.run_on_ray(
+        generate_here,
+        [
+            ray.Shard(path, ray.changed(given, shard_id=number, output=path))
+            for number, path in zip(numbers, paths, strict=True)
+        ],
+        given,
+        output=output,
+        settings=ray.settings_of(given),
+        inputs=[given.corpus],
+        overwrite=given.overwrite,
+        sample=given.dry_run,
+    )
+
+
+def _serve(given: argparse.Namespace) -> None:
     import tempfile
     from pathlib import Path
 
     from pyserini_xqg.generate.openai import ChatSettings
     from pyserini_xqg.generate.served import estimate_served, generate_served
 
+    form = _form(given)
     if given.model is None or given.generator:
         raise XqgError("--engine openai needs --model (the server's name for it), not --generator")
     try:
@@ -144,6 +187,20 @@ def _serve(given: argparse.Namespace, form: PassageFormat) -> None:
         print(f"note: {line}", file=sys.stderr)
 
 
+#: The choices of ``--engine``.
+ENGINES = {"local": generate_here, "openai": _serve, "ray": _generate_on_ray}
+
+
+def _form(given: argparse.Namespace) -> PassageFormat:
+    from pyserini_xqg.records import PassageFormat
+
+    return PassageFormat(
+        given.fields,
+        given.docid_field,
+        given.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pyserini_xqg.generate",
@@ -160,7 +217,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--shard-num", type=int, default=1)
 
     add = parser.add_argument_group("generator").add_argument
-    add("--engine", default="local", choices=("local", "openai"), help="where the model runs")
+    add("--engine", default="local", choices=ENGINES, help="where the model runs; ray makes every "
+        "shard, FILE-0 and so on")  # fmt: skip
     add("--generator", help="hub name or folder: T5, mT5, umT5, or decoder-only")
     add("--revision")
     add("--languages", nargs="+", required=True, metavar="CODE", help="ar bn fi ...")
@@ -191,6 +249,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--extra-body", default="{}", metavar="JSON", help="further fields of each request")
     add("--input-price", type=float, help="of a million tokens, for --dry-run")
     add("--output-price", type=float, help="of a million tokens, for --dry-run")
+
+    add_ray_options(parser.add_argument_group("--engine ray"))
 
     add = parser.add_argument_group("output").add_argument
     add("--output", metavar="FILE", help="queries.jsonl, or queries.jsonl.gz")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pyserini_xqg.backends import pack
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.generate.chat import ChatDecoder
 from pyserini_xqg.generate.decoding import Outside, decode
@@ -79,8 +80,11 @@ class Generator:
         self._ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
         self._decoder: Any
         if settings.kind == "seq2seq":
+            pack(model.encoder)  # not the output layer: it is as large, and seldom used whole
+            pack(model.decoder)
             self._decoder = T5Decoder(model)
         else:
+            pack(model)
             pad = self._tokenizer.pad_token_id
             self._decoder = ChatDecoder(model, self._ends[0] if pad is None else pad)
 
@@ -101,8 +105,6 @@ class Generator:
         XqgError
             If one passage alone does not fit into the memory, or scores are not finite.
         """
-        import torch
-
         if self.settings.trim_vocabulary:
             self._decoder.trim(self._kept[language])
         prompts = self._prompts(passages, language)
@@ -119,7 +121,9 @@ class Generator:
                     language,
                     check=check and start == 0,
                 )
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
                 answers = None  # go on outside: here the traceback still holds the tensors
             if answers is None:
                 self._halve()
@@ -200,3 +204,10 @@ class Generator:
         """The first line that says something; chat models like to explain themselves below it."""
         text = self._tokenizer.decode(tokens, skip_special_tokens=True)
         return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "")
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the CPU's allocator, which has no error of its own, had too little."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -32,9 +32,12 @@ class Prompt(NamedTuple):
     max_new_tokens: int = 32
 
 
-#: By name. ``xqg`` is the paper's (Zhuang et al., SIGIR 2023), which its generators are trained on.
+#: By name. ``xqg`` is the paper's (Zhuang et al., SIGIR 2023), which its generators are trained on;
+#: ``doc2query`` that of the models of this name (Nogueira and Lin, 2019; the hub's doc2query/...),
+#: which read the passage alone and write in the one language that each is trained on.
 PROMPTS = {
     "xqg": Prompt("Generate a {lang} question for this passage: {title} {passage}"),
+    "doc2query": Prompt("{passage}", max_length=320, max_new_tokens=64),
     "chat": Prompt(
         "Write one short question in {lang} that the following passage answers. "
         "Reply with the question only, in {lang}.\n\n{title} {passage}",

@@ -67,7 +67,7 @@ def generate_served(
     XqgError
         For bad input, or a server that cannot be reached or refuses.
     """
-    output, codes = Path(output), [check_language(code, "--languages") for code in languages]
+    output, codes = Path(output), _codes(languages)
     check_file_name(output)
     usage, packed = Usage(), output.suffix == ".gz"
     with OutputFolder(output, ROWS, overwrite=overwrite) as folder:
@@ -112,10 +112,15 @@ def estimate_served(
 ) -> Cost:
     """What the whole corpus will take, from a sample; the server is not asked."""
     join = Join(corpus, [], work, form=form)
-    codes = [check_language(code, "--languages") for code in languages]
+    codes = _codes(languages)
     sample = list(spread(join, _SAMPLE))
     join.close()
     return estimate_cost(
         sample, join.passages, codes, num_queries, settings,
         input_price=input_price, output_price=output_price,
     )  # fmt: skip
+
+
+def _codes(languages: Sequence[str]) -> list[str]:
+    """Canonical codes, each once."""
+    return list(dict.fromkeys(check_language(code, "--languages") for code in languages))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.languages import scripts_of
-from pyserini_xqg.scripts import letters_by_script
+from pyserini_xqg.scripts import digit_scripts, letters_by_script
 
 if TYPE_CHECKING:
     from pyserini_xqg.records import Passage
@@ -46,9 +46,9 @@ def kept_tokens(
 ) -> dict[str, list[int]]:
     """By language the tokens that its queries need, ascending.
 
-    These are the tokens of the language's scripts, with digits and punctuation; those that spell
-    `names` in Latin script, and every single Latin letter; the ends of text, unknown and byte
-    tokens.
+    These are the tokens of the language's scripts, with their own and European digits, and
+    punctuation; those that spell `names` in Latin script, and every single Latin letter; the ends
+    of text, unknown and byte tokens.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def kept_tokens(
         if number in special:
             continue
         text = token.lstrip(_SPACE)
-        scripts = frozenset(letters_by_script(text))
+        scripts = frozenset({*letters_by_script(text), *digit_scripts(text)})
         if _BYTE.fullmatch(token) or (not scripts and _neutral(text)):
             always.add(number)
         elif scripts:

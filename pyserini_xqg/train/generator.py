@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import read_json
 from pyserini_xqg.manifest import versions
 from pyserini_xqg.output import OutputFolder
 from pyserini_xqg.train.losses import losses_of, plot_losses, write_losses
-from pyserini_xqg.train.pairs import Pair, read_pairs
+from pyserini_xqg.train.pairs import read_pairs
 from pyserini_xqg.train.progress import quiet
+from pyserini_xqg.train.resume import (
+    MANIFEST,
+    check_packages,
+    digest_of,
+    last_checkpoint,
+    run_trainer,
+)
 from pyserini_xqg.train.seq2seq import make_trainer
 from pyserini_xqg.train.settings import GeneratorSettings
-
-#: Written last into the trained model's folder: what it was trained on, and how.
-MANIFEST = "training.json"
 
 
 def train_generator(
@@ -65,21 +63,21 @@ def train_generator(
         For broken input, a model that is not of the T5 family, an existing output, a missing
         package, or a loss that is not finite.
     """
-    _check_accelerate()
+    check_packages("accelerate")
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         with TemporaryDirectory(dir=folder.work) as work:
             pairs = read_pairs(data, Path(work), languages)
             dev_pairs = read_pairs(dev, Path(work), languages)
         plan = {
             **settings.to_dict(),
-            "data": {"pairs": len(pairs), "digest": _digest(pairs)},
-            "dev": {"pairs": len(dev_pairs), "digest": _digest(dev_pairs)},
+            "data": {"pairs": len(pairs), "digest": digest_of(pairs)},
+            "dev": {"pairs": len(dev_pairs), "digest": digest_of(dev_pairs)},
         }
         folder.start(plan, {})
 
         with quiet():
             trainer, tokenizer = make_trainer(pairs, dev_pairs, folder.work, settings, device)
-            _train(trainer, last_checkpoint(folder.work), settings)
+            run_trainer(trainer, last_checkpoint(folder.work), settings.batch_size, "pairs")
             _save(trainer.model, folder.partial)
             tokenizer.save_pretrained(folder.partial)
         losses = losses_of(trainer.state.log_history)
@@ -94,31 +92,6 @@ def train_generator(
     return manifest
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint; what a killed process left of a newer one is removed."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    for path in reversed(found):
-        try:
-            read_json(path / "trainer_state.json")  # the last file that is written
-        except (OSError, XqgError):
-            shutil.rmtree(path)
-        else:
-            return path
-    return None
-
-
-def _train(trainer: Any, checkpoint: Path | None, settings: GeneratorSettings) -> None:
-    import torch
-
-    try:
-        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
-    except torch.OutOfMemoryError:
-        raise XqgError(
-            f"out of memory with {settings.batch_size} pairs at a time; take a lower --batch-size "
-            "(the effective batch stays the same) with --overwrite, or --dtype bfloat16"
-        ) from None
-
-
 def _save(model: Any, path: Path) -> None:
     """Save a model so that all versions of transformers load what was trained.
 
@@ -128,19 +101,3 @@ def _save(model: Any, path: Path) -> None:
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
     model.config.tie_word_embeddings = getattr(model.config, "scale_decoder_outputs", tied)
     model.save_pretrained(path)
-
-
-def _check_accelerate() -> None:
-    try:
-        import_module("accelerate")
-    except ImportError:
-        raise XqgError(
-            "training needs the package accelerate: pip install 'pyserini_xqg[train]'"
-        ) from None
-
-
-def _digest(pairs: Sequence[Pair]) -> str:
-    state = hashlib.blake2b(digest_size=16)
-    for pair in pairs:
-        state.update(json.dumps(pair).encode())
-    return state.hexdigest()

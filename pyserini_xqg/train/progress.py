@@ -12,8 +12,16 @@ from tqdm import tqdm
 from pyserini_xqg.errors import XqgError
 
 
-def progress() -> Any:
-    """A callback of the trainer: a bar with the newest losses, and an evaluation at the end."""
+def progress(dev: str | None = "eval_loss", dev_shown: str = "dev loss") -> Any:
+    """A callback of the trainer: a bar with the newest loss and dev score, and a last evaluation.
+
+    Parameters
+    ----------
+    dev : str or None
+        The trainer's name of the dev score; None if there are no dev data.
+    dev_shown : str
+        What the bar calls it.
+    """
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):  # type: ignore[misc]
@@ -25,11 +33,12 @@ def progress() -> Any:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self._bar.update()
-            if state.global_step >= state.max_steps:  # also where --eval-steps does not divide it
+            # Also where --eval-steps does not divide the number of steps.
+            if dev and state.global_step >= state.max_steps:
                 control.should_evaluate = True
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
-            for name, shown in (("loss", "loss"), ("eval_loss", "dev loss")):
+            for name, shown in (("loss", "loss"), (dev, dev_shown)):
                 if name not in logs:
                     continue
                 if not math.isfinite(logs[name]):
