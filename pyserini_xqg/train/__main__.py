@@ -1,14 +1,20 @@
 """Train the models that the other stages use.
 
 ``python -m pyserini_xqg.train generator --data FILE --dev FILE --model MODEL --output DIR``
+``python -m pyserini_xqg.train negatives --train FILE --index DIR --corpus FILE --output JSONL``
+``python -m pyserini_xqg.train retriever --train FILE --dev FILE --model MODEL --output DIR``
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from pyserini_xqg.errors import run_command
+from pyserini_xqg.spec import POOLINGS, SIDES
+from pyserini_xqg.train.negatives import SIMILARITY
+from pyserini_xqg.train.retriever_settings import PRESETS as RETRIEVERS
 from pyserini_xqg.train.settings import DTYPES, PRESETS
 
 
@@ -50,6 +56,51 @@ def _generator(given: argparse.Namespace) -> None:
     print(f"{given.output}: best dev loss {best['dev']:.4f} at step {best['step']}")
 
 
+def _retriever(given: argparse.Namespace) -> None:
+    from pyserini_xqg.train.retriever import train_retriever
+    from pyserini_xqg.train.retriever_settings import RetrieverSettings
+
+    names = RetrieverSettings.__dataclass_fields__.keys() - {"model"}
+    settings = RetrieverSettings.resolve(
+        given.model, given.preset, **{name: getattr(given, name) for name in names}
+    )
+    manifest = train_retriever(
+        given.train,
+        given.output,
+        settings,
+        dev=given.dev,
+        device=given.device,
+        overwrite=given.overwrite,
+    )
+    best = manifest.get("best")
+    if os.environ.get("RANK", "0") == "0":
+        score = f"best dev MRR {best['dev_mrr']:.4f} at step {best['step']}" if best else "trained"
+        print(f"{given.output}: {score}")
+
+
+def _negatives(given: argparse.Namespace) -> None:
+    from pyserini_xqg.train.negatives import mine_negatives
+
+    tally = mine_negatives(
+        given.train,
+        given.index,
+        given.corpus,
+        given.output,
+        count=given.negatives,
+        hits=given.hits,
+        similarity=given.similarity,
+        encoder=given.encoder,
+        device=given.device,
+        batch_size=given.batch_size,
+        threads=given.threads,
+        overwrite=given.overwrite,
+    )
+    print(
+        f"{given.output}: {tally['negatives']} negatives for {tally['queries']} queries; left out "
+        f"{tally['positives']} positives and {tally['near-duplicates']} near-duplicates of them"
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pyserini_xqg.train",
@@ -58,6 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="MODEL")
     _generator_options(commands.add_parser("generator", help="a T5 or mT5 that writes queries"))
+    _negatives_options(
+        commands.add_parser("negatives", help="hard negatives for a retriever, from our indexes")
+    )
+    _retriever_options(commands.add_parser("retriever", help="an encoder that finds passages"))
     return parser
 
 
@@ -90,6 +145,78 @@ def _generator_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
     add("--device", choices=("cpu", "cuda"), help="by default the first GPU, or the CPU")
 
+    _output_options(parser)
+
+
+def _negatives_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_negatives)
+    add = parser.add_argument
+    _add_train(parser)
+    add("--index", nargs="+", required=True, metavar="DIR",
+        help="dense or BM25; hits of several are taken in turn")  # fmt: skip
+    add("--corpus", required=True, help="what the indexes were built from, for the texts")
+    add("--output", required=True, metavar="JSONL", help="to make, in Tevatron's fields")
+    add("--negatives", type=int, default=30, help="new ones for each query (%(default)s)")
+    add("--hits", type=int, default=100, help="to choose from, of each index (%(default)s)")
+    add("--similarity", type=float, default=SIMILARITY,
+        help="leave out what has this part of its text from a positive (%(default)s)")  # fmt: skip
+    add("--encoder", help="another place of the model that dense indexes were built with")
+    add("--device", help="of the encoder; by default the first accelerator there is")
+    add("--batch-size", type=int, default=64)
+    add("--threads", type=int, default=1)
+    add("--overwrite", action="store_true")
+
+
+def _add_train(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--train", nargs="+", required=True, metavar="FILE",
+        help="Tevatron JSONL (query, positive_passages, negative_passages), JSONL of passages with "
+        "generated queries, or TSV: query, text; language, query, text; or language, query, "
+        "title, text")  # fmt: skip
+
+
+def _retriever_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_retriever)
+    preset = RETRIEVERS["xor-tydi"]
+    group = parser.add_argument_group("input")
+    _add_train(group)
+    add = group.add_argument
+    add("--dev", nargs="+", default=[], metavar="FILE",
+        help="in any of these forms: each query is ranked among all their passages")  # fmt: skip
+
+    add = parser.add_argument_group("encoder").add_argument
+    add("--model", required=True, help="hub name or folder to start from: mBERT, XLM-R, ...")
+    add("--revision")
+    add("--preset", choices=RETRIEVERS,
+        help="the paper's settings; by default also those, but a model that is a retriever "
+        "already is pooled, prefixed and cut as it was")  # fmt: skip
+    add("--pooling", choices=POOLINGS)
+    add("--l2-norm", action=argparse.BooleanOptionalAction, help="scale vectors to length 1")
+    add("--query-prefix")
+    add("--passage-prefix")
+    add("--query-max-length", type=int, help=f"tokens ({preset['query_max_length']})")
+    add("--max-length", type=int, help=f"tokens of a passage ({preset['max_length']})")
+    add("--generated-queries-as", choices=SIDES, help="how `encode` will read generated queries")
+    add("--tied", action=argparse.BooleanOptionalAction, default=None,
+        help="one model for queries and passages, or one for each")  # fmt: skip
+
+    add = parser.add_argument_group("training").add_argument
+    add("--learning-rate", type=float, help=f"({preset['learning_rate']})")
+    add("--warmup", type=float, help=f"a part of all steps ({preset['warmup']})")
+    add("--epochs", type=int, help=f"({preset['epochs']})")
+    add("--effective-batch-size", type=int,
+        help=f"queries behind each update ({preset['effective_batch_size']})")  # fmt: skip
+    add("--batch-size", type=int, help="texts at a time; if fewer than that, with GradCache (32)")
+    add("--negatives", type=int, help=f"hard ones for each query ({preset['negatives']})")
+    add("--scale", type=float, help="of the scores: 1 / temperature (1, with --l2-norm 20)")
+    add("--eval-steps", type=int, help="updates between evaluations and checkpoints (an epoch)")
+    add("--dtype", choices=DTYPES)
+    add("--seed", type=int)
+    add("--device", choices=("cpu", "cuda"), help="by default the GPUs, or the CPU")
+
+    _output_options(parser)
+
+
+def _output_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add("--output", required=True, metavar="DIR",
         help="the trained model; what a killed run left of it is taken up")  # fmt: skip

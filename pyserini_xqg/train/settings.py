@@ -27,6 +27,20 @@ class Preset(NamedTuple):
 PRESETS = {"xqg": Preset(PROMPTS["xqg"].template, 1e-4, 2000, 128, 128, 32, 200)}
 
 
+def check_positive(settings: Any, *names: str) -> None:
+    """Check that these fields of some settings are at least 1.
+
+    Raises
+    ------
+    XqgError
+        Naming the option that a field comes from.
+    """
+    for name in names:
+        if getattr(settings, name) < 1:
+            option = "--" + name.replace("_", "-")
+            raise XqgError(f"{option} {getattr(settings, name)}: expected at least 1")
+
+
 @dataclass(frozen=True)
 class GeneratorSettings:
     """What decides the trained weights, apart from the pairs.
@@ -71,13 +85,10 @@ class GeneratorSettings:
     revision: str | None = None
 
     def __post_init__(self) -> None:
-        for name in (
-            "max_steps", "effective_batch_size", "max_length", "query_max_length", "eval_steps",
-            "batch_size",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                option = "--" + name.replace("_", "-")
-                raise XqgError(f"{option} {getattr(self, name)}: expected at least 1")
+        check_positive(
+            self, "max_steps", "effective_batch_size", "max_length", "query_max_length",
+            "eval_steps", "batch_size",
+        )  # fmt: skip
         if not 0 < self.learning_rate < 1:
             raise XqgError(f"--learning-rate {self.learning_rate}: expected between 0 and 1")
         if self.effective_batch_size % self.batch_size:

@@ -1,0 +1,210 @@
+"""The retriever as sentence-transformers trains it, and as other programs load it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.files import write_json
+from pyserini_xqg.generate.settings import load
+from pyserini_xqg.spec import SPEC_FILE
+from pyserini_xqg.train.draws import Draws
+from pyserini_xqg.train.progress import progress
+from pyserini_xqg.train.retriever_settings import RetrieverSettings
+
+#: sentence-transformers' names of our poolings.
+_POOLING = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
+#: The query side of untied encoders, inside the folder of the passage side.
+QUERY_SIDE = "query"
+
+
+def make_model(settings: RetrieverSettings) -> Any:
+    """A SentenceTransformer that starts from the settings' model, in float32 on the CPU.
+
+    Untied encoders are a `Router` over two of them.
+
+    Raises
+    ------
+    XqgError
+        If the model cannot be loaded.
+    """
+    from sentence_transformers.sentence_transformer.modules import Router
+    from transformers import AutoConfig
+
+    load(AutoConfig, settings.model, settings.revision, "--model")  # says best what is wrong
+    if settings.tied:
+        return _wrapped(_modules(settings), settings)
+    router = Router.for_query_document(_modules(settings), _modules(settings))
+    return _wrapped([router], settings)
+
+
+def _modules(settings: RetrieverSettings) -> list[Any]:
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    options = {"revision": settings.revision}
+    try:
+        transformer = Transformer(
+            settings.model, model_kwargs=options, processor_kwargs=options, config_kwargs=options
+        ).float()
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise XqgError(f"--model {settings.model} cannot be loaded: {reason}") from None
+    limit = transformer.tokenizer.model_max_length
+    transformer.query_length = min(settings.query_max_length, limit)
+    transformer.document_length = transformer.max_seq_length = min(settings.max_length, limit)
+    pooling = Pooling(transformer.get_embedding_dimension(), _POOLING[settings.pooling])
+    return [transformer, pooling, *([Normalize()] if settings.l2_norm else [])]
+
+
+def _wrapped(modules: Sequence[Any], settings: RetrieverSettings) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    prompts = {"query": settings.query_prefix, "document": settings.passage_prefix}
+    return SentenceTransformer(
+        modules=list(modules), prompts=prompts, similarity_fn_name="dot", device="cpu"
+    )
+
+
+def make_trainer(
+    model: Any,
+    draws: Draws,
+    order: tuple[Sequence[int], Sequence[int]],
+    work: Path,
+    settings: RetrieverSettings,
+    *,
+    devices: int,
+    device: str | None,
+    scores: Callable[[Any], dict[str, float]] | None,
+) -> Any:
+    """sentence-transformers' trainer, ready to go; checkpoints go to `work`.
+
+    Parameters
+    ----------
+    model : SentenceTransformer
+    draws : Draws
+    order : two sequences of int
+        Rows and epochs, as `pyserini_xqg.train.draws.schedule` has them.
+    work : Path
+    settings : RetrieverSettings
+    devices : int
+        Processes that train together.
+    device : {"cpu", "cuda"} or None
+    scores : callable or None
+        From a model to its scores on dev data, ``mrr`` among them.
+
+    Raises
+    ------
+    XqgError
+        For a device that is not there.
+    """
+    import torch
+    from datasets import Dataset
+    from sentence_transformers import (
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+    from sentence_transformers.base.evaluation import BaseEvaluator
+    from transformers import PrinterCallback
+
+    class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
+        def add_model_card_callback(self, default_args_dict: Any) -> None:
+            """Write no card: it would ask the hub, and quote the training data."""
+
+    class Evaluator(BaseEvaluator):  # type: ignore[misc]
+        def __call__(self, model: Any, *_: Any, **__: Any) -> dict[str, float]:
+            return {} if scores is None else scores(model)
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise XqgError("--device cuda: torch finds no GPU here; take cpu")
+    cpu = device == "cpu" or not torch.cuda.is_available()
+    sides = {name: "query" if name == "query" else "document" for name in draws.names}
+    prefixes = {"query": settings.query_prefix, "document": settings.passage_prefix}
+    rows, epochs = order
+    an_epoch = max(1, len(rows) // settings.epochs // settings.effective_batch_size)
+    often = settings.eval_steps or an_epoch
+    try:
+        arguments = SentenceTransformerTrainingArguments(
+            output_dir=str(work.resolve()),
+            num_train_epochs=1,  # the order holds them all
+            per_device_train_batch_size=settings.effective_batch_size // devices,
+            learning_rate=settings.learning_rate,
+            warmup_steps=settings.warmup,
+            batch_sampler=_in_order,
+            dataloader_drop_last=True,
+            router_mapping=sides,
+            prompts={name: prefixes[side] for name, side in sides.items() if prefixes[side]},
+            eval_strategy="steps" if scores else "no",
+            eval_steps=often,
+            save_strategy="steps",
+            save_steps=often,
+            save_total_limit=2,  # the best and the last
+            metric_for_best_model="eval_mrr" if scores else None,
+            greater_is_better=True if scores else None,
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            bf16=settings.dtype == "bfloat16",
+            use_cpu=cpu,
+            dataloader_pin_memory=not cpu,
+            seed=settings.seed,
+            disable_tqdm=True,
+            report_to="none",
+        )
+    except ValueError as error:  # a GPU that cannot compute in bfloat16
+        raise XqgError(f"--dtype {settings.dtype}: {error}") from None
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # more would multiply the effective batch
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_dict({"row": rows, "epoch": epochs}).with_transform(
+            draws.columns
+        ),
+        loss=_loss(model, settings, devices),
+        evaluator=Evaluator() if scores else None,
+        callbacks=[progress("eval_mrr" if scores else None, "dev MRR")],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _in_order(dataset: Any, batch_size: int, drop_last: bool, **_: Any) -> Any:
+    """Batches as they stand in the order; with several devices each takes its part of them."""
+    from sentence_transformers.base.sampler import DefaultBatchSampler
+    from torch.utils.data import SequentialSampler
+
+    return DefaultBatchSampler(SequentialSampler(dataset), batch_size, drop_last)
+
+
+def _loss(model: Any, settings: RetrieverSettings, devices: int) -> Any:
+    """Cross-entropy of each query's positive among all passages of the effective batch."""
+    from sentence_transformers.sentence_transformer.losses import (
+        CachedMultipleNegativesRankingLoss,
+        MultipleNegativesRankingLoss,
+    )
+    from sentence_transformers.util import dot_score
+
+    options = {
+        "scale": settings.scale,
+        "similarity_fct": dot_score,
+        "gather_across_devices": devices > 1,
+    }
+    if settings.batch_size >= settings.effective_batch_size // devices:
+        return MultipleNegativesRankingLoss(model, **options)
+    return CachedMultipleNegativesRankingLoss(model, mini_batch_size=settings.batch_size, **options)
+
+
+def save_model(model: Any, folder: Path, settings: RetrieverSettings) -> None:
+    """Save as models of transformers and sentence-transformers, with the encoder's specification.
+
+    The passage side is `folder` itself; the query side, if it is another, is in it.
+    """
+    sides = {folder: list(model)}
+    if not settings.tied:
+        router = model[0].sub_modules
+        sides = {folder: list(router["document"]), folder / QUERY_SIDE: list(router["query"])}
+    for path, modules in sides.items():
+        _wrapped(modules, settings).save_pretrained(str(path), create_model_card=False)
+    spec = settings.spec("", None if settings.tied else QUERY_SIDE).to_dict()
+    spec.pop("model")  # it is where the file is
+    write_json(folder / SPEC_FILE, spec)

@@ -1,0 +1,182 @@
+"""What a retriever learns from: queries, passages that answer them, and passages that do not."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.languages import check_language
+from pyserini_xqg.records import Passage, PassageFormat, parse_json, parse_passage, parse_queries
+
+
+class Example(NamedTuple):
+    """A query with its passages; ``language`` and the passages' docids are empty if unknown."""
+
+    language: str
+    query: str
+    positives: tuple[Passage, ...]
+    negatives: tuple[Passage, ...] = ()
+
+
+def passage_text(passage: Passage) -> str:
+    """A passage as the encoder reads it: title, a space, and text."""
+    return f"{passage.title} {passage.text}" if passage.title else passage.text
+
+
+def read_examples(paths: Iterable[str | Path], work: Path) -> list[Example]:
+    """The examples of some files, in their order.
+
+    A JSON row's format is seen from its fields: Tevatron's (``query``, ``positive_passages``, and
+    if there are any ``negative_passages``, each with ``text`` and optional ``title`` and
+    ``docid``), or a passage with its ``generated_queries``, each of which becomes an example. A
+    TSV, told by its name, has query and text; or language, query and text; or language, query,
+    title and text.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Files, ``.gz`` or not, or folders of them.
+    work : Path
+        A folder for unpacked files; the caller removes it.
+
+    Raises
+    ------
+    XqgError
+        Naming file and row, for a broken row; and if there is no example at all.
+
+    Warns
+    -----
+    UserWarning
+        For rows that were left out as they have no query or no positive passage, and for
+        negatives that are a positive of the same query; with their numbers and the first one.
+    """
+    examples: list[Example] = []
+    left_out: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    files = [file for path in paths for file in input_files(path)]
+    for file in files:
+        read = _tsv if is_tsv(file) else _json
+        for line in read_lines(unpacked(file, work)):
+            where = f"{file}:{line.number}"
+            for example in read(line.content, where):
+                kept, reason = _sound(example)
+                if kept is not None:
+                    examples.append(kept)
+                if reason:
+                    left_out[reason] += 1
+                    first.setdefault(reason, where)
+    for reason, count in left_out.items():
+        warnings.warn(f"{first[reason]}: {reason} ({count} such row(s))", stacklevel=2)
+    if not examples:
+        raise XqgError(f"no query with a passage in {', '.join(map(str, files))}")
+    return examples
+
+
+def _sound(example: Example) -> tuple[Example | None, str]:
+    """The example as it is used, None if it cannot be; and what was left out of it."""
+    if not example.query:
+        return None, "left out a row without a query"
+    positives = tuple(passage for passage in example.positives if passage_text(passage).strip())
+    if not positives:
+        return None, "left out a query without a positive passage"
+    own = {passage_text(passage) for passage in positives}
+    negatives = tuple(
+        passage
+        for passage in example.negatives
+        if passage_text(passage).strip() and passage_text(passage) not in own
+    )
+    reason = "" if len(negatives) == len(example.negatives) else (
+        "left out negatives that are empty, or a positive of the same query"
+    )  # fmt: skip
+    return example._replace(positives=positives, negatives=negatives), reason
+
+
+def _tsv(content: bytes, where: str) -> Iterator[Example]:
+    try:
+        cells = content.decode("utf-8-sig").rstrip("\r\n").split("\t")
+    except UnicodeDecodeError:
+        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+    if len(cells) not in (2, 3, 4):
+        raise XqgError(
+            f"{where}: {len(cells)} tab-separated column(s); expected query, text; or language, "
+            "query, text; or language, query, title, text"
+        )
+    language, query = ("", cells[0]) if len(cells) == 2 else cells[:2]
+    title = cells[2].strip() if len(cells) == 4 else ""
+    yield _example(language, query, [Passage("", title, cells[-1].strip())], [], where)
+
+
+def _json(content: bytes, where: str) -> Iterator[Example]:
+    row = parse_json(content, where)
+    read = next((FORMATS[field] for field in FORMATS if field in row), None)
+    if read is None:
+        raise XqgError(
+            f"{where}: expected one of the fields {', '.join(FORMATS)}, found "
+            f"{', '.join(row) or 'none'}"
+        )
+    yield from read(row, content, where)
+
+
+def _tevatron(row: dict[str, Any], content: bytes, where: str) -> Iterator[Example]:
+    query = row.get("query")
+    if not isinstance(query, str):
+        raise XqgError(f"{where}: expected a string 'query', found {query!r:.60}")
+    language = row.get("lang") or ""
+    if not isinstance(language, str):
+        raise XqgError(f"{where}: expected a string 'lang', found {language!r:.60}")
+    positives, negatives = (
+        _passages(row.get(field) or [], f"{where}: {field}")
+        for field in ("positive_passages", "negative_passages")
+    )
+    yield _example(language, query, positives, negatives, where)
+
+
+def _passages(rows: Any, where: str) -> list[Passage]:
+    if not isinstance(rows, list):
+        raise XqgError(f"{where}: expected a list of objects, found {rows!r:.60}")
+    passages = []
+    for number, row in enumerate(rows):
+        values = row if isinstance(row, dict) else {}
+        docid, title = values.get("docid"), values.get("title") or ""
+        text = values.get("text", values.get("contents"))
+        docid = "" if docid is None else str(docid)
+        if not isinstance(text, str) or not isinstance(title, str):
+            raise XqgError(f"{where}[{number}]: expected an object with 'text', found {row!r:.60}")
+        passages.append(Passage(docid, title.strip(), text.strip()))
+    return passages
+
+
+def _generated(row: dict[str, Any], content: bytes, where: str) -> Iterator[Example]:
+    if "text" not in row and "contents" not in row:
+        raise XqgError(
+            f"{where}: generated queries without their passage; expected 'docid', 'title', 'text' "
+            "and 'generated_queries' in one row"
+        )
+    passage = parse_passage(content, where, PassageFormat())
+    for language, queries in parse_queries(content, where).queries.items():
+        for query in queries:
+            yield _example(language, query, [passage], [], where)
+
+
+#: By the field that tells a JSON row's format.
+FORMATS: dict[str, Callable[[dict[str, Any], bytes, str], Iterator[Example]]] = {
+    "positive_passages": _tevatron,
+    "generated_queries": _generated,
+}
+
+
+def _example(
+    language: str,
+    query: str,
+    positives: Iterable[Passage],
+    negatives: Iterable[Passage],
+    where: str,
+) -> Example:
+    code = language.strip()  # XOR-TyDi's train file has codes with a leading space
+    code = code and check_language(code, where)
+    return Example(code, " ".join(query.split()), tuple(positives), tuple(negatives))

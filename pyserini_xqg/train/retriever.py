@@ -1,0 +1,155 @@
+"""Training of a retriever from any multilingual model, with sentence-transformers' trainer."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.manifest import versions
+from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.train.biencoder import make_model, make_trainer, save_model
+from pyserini_xqg.train.dev_scores import DevScores
+from pyserini_xqg.train.draws import Draws, schedule
+from pyserini_xqg.train.examples import read_examples
+from pyserini_xqg.train.progress import quiet
+from pyserini_xqg.train.resume import (
+    MANIFEST,
+    check_packages,
+    digest_of,
+    last_checkpoint,
+    run_trainer,
+)
+from pyserini_xqg.train.retriever_settings import RetrieverSettings
+
+#: By the column of ``scores.csv``, the trainer's name.
+_SCORES = {
+    "train_loss": "loss",
+    "dev_mrr": "eval_mrr",
+    "dev_success@1": "eval_success@1",
+    "dev_success@10": "eval_success@10",
+}
+
+
+def train_retriever(
+    train: Sequence[str | Path],
+    output: str | Path,
+    settings: RetrieverSettings,
+    *,
+    dev: Sequence[str | Path] = (),
+    device: str | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Train a retriever; with dev examples, keep the weights of the best mean reciprocal rank.
+
+    A run that was killed goes on at its last checkpoint when it is called again, and on a CPU ends
+    with the weights of an unbroken one. Started by ``torchrun`` or ``accelerate launch`` it uses
+    all processes, with the same effective batches as one.
+
+    Parameters
+    ----------
+    train, dev : sequence of path-like
+        Examples, as `pyserini_xqg.train.examples.read_examples` reads them.
+    output : path-like
+        The folder to make: model, tokenizer, what sentence-transformers needs to load them,
+        ``xqg_encoder.json``, ``scores.csv``, ``training.json``.
+    settings : RetrieverSettings
+    device : {"cpu", "cuda"} or None
+        By default the GPU of each process, or the CPU.
+    overwrite : bool
+        Replace an existing folder, and start anew instead of resuming.
+
+    Returns
+    -------
+    dict
+        What ``training.json`` says.
+
+    Raises
+    ------
+    XqgError
+        For broken input, a model that cannot be loaded, an existing output, a missing package, or
+        a loss that is not finite.
+    """
+    check_packages("accelerate", "datasets", "sentence_transformers")
+    devices = int(os.environ.get("WORLD_SIZE", "1"))
+    if settings.effective_batch_size % devices:
+        raise XqgError(
+            f"{devices} processes do not divide the effective batch of "
+            f"{settings.effective_batch_size}; change --effective-batch-size"
+        )
+    with _folder(output, overwrite) as (folder, work):
+        with TemporaryDirectory() as unpacked:
+            examples = read_examples(train, Path(unpacked))
+            dev_examples = read_examples(dev, Path(unpacked)) if dev else []
+        if not any(example.negatives for example in examples):
+            settings = replace(settings, negatives=0)
+        plan = {
+            **settings.to_dict(),
+            "train": {"examples": len(examples), "digest": digest_of(examples)},
+            "dev": {"examples": len(dev_examples), "digest": digest_of(dev_examples)},
+        }
+        order = schedule(examples, settings.epochs, settings.effective_batch_size, settings.seed)
+        if folder is not None:
+            folder.start(plan, {})
+        with quiet():
+            model = make_model(settings)
+            trainer = make_trainer(
+                model,
+                Draws(examples, settings.negatives, settings.seed),
+                order,
+                work,
+                settings,
+                devices=devices,
+                device=device,
+                scores=DevScores(dev_examples, settings.batch_size) if dev else None,
+            )
+            with trainer.args.main_process_first(local=False):  # it removes broken ones
+                checkpoint = last_checkpoint(work)
+            run_trainer(trainer, checkpoint, settings.batch_size, "texts")
+            state = trainer.state
+            manifest = {**plan, "steps": state.global_step, "versions": versions()}
+            if dev:
+                manifest["best"] = {"step": state.best_global_step, "dev_mrr": state.best_metric}
+            if folder is None:
+                return manifest
+            if dev:
+                _load_weights(model, state.best_model_checkpoint)
+            save_model(model, folder.partial, settings)
+        _write_scores(state.log_history, folder.partial / "scores.csv")
+        folder.finish(manifest, keep_log=False)
+    return manifest
+
+
+@contextmanager
+def _folder(output: str | Path, overwrite: bool) -> Iterator[tuple[OutputFolder | None, Path]]:
+    """The output and its work folder; only the first of several processes writes."""
+    if os.environ.get("RANK", "0") == "0":
+        with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
+            yield folder, folder.work
+    else:
+        path = Path(output)
+        yield None, path.with_name(path.name + ".partial") / "work"
+
+
+def _load_weights(model: Any, checkpoint: str) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model.load_state_dict(SentenceTransformer(checkpoint, device="cpu").state_dict())
+
+
+def _write_scores(history: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """A CSV of the loss at each step, with the dev scores where there was an evaluation."""
+    by_step: dict[int, dict[str, Any]] = {}
+    for entry in history:
+        row = by_step.setdefault(entry["step"], {"step": entry["step"]})
+        row |= {column: entry[name] for column, name in _SCORES.items() if name in entry}
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["step", *_SCORES])
+        writer.writeheader()
+        writer.writerows(by_step.values())
