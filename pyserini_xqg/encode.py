@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.groups import encoder_from, parse_groups
+from pyserini_xqg.groups import Groups, encoder_from, parse_groups
 from pyserini_xqg.manifest import MANIFEST as INDEX_MANIFEST
 from pyserini_xqg.manifest import index_manifest, versions
 from pyserini_xqg.settings import Fusion, fusion_from
 
 if TYPE_CHECKING:
     from pyserini_xqg.encoder import Encoder
+    from pyserini_xqg.join import Join
     from pyserini_xqg.records import PassageFormat
 
 
@@ -145,10 +146,12 @@ def encode_corpus(
         else:
             to_faiss.check(join.languages)
             flat = FlatIndexWriter(folder, {**plan, "fusion": asdict(to_faiss)}, encoder.dimension)
+            counts = _count_queries(join, start, start + folder.rows)
             blocks = encode_blocks(join, encoder, fields, start, stop, done=folder.blocks)
             for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
                 flat.append(block.docids, to_faiss.apply(block))
-            counts = {language: join.counts[language] for language in join.languages}
+                for language, of_language in block.counts.items():
+                    counts[language] += int(of_language.sum())
             flat.finish(
                 index_manifest(
                     kind="faiss",
@@ -170,9 +173,28 @@ def encode_corpus(
             print(f"note: {count} {what}", file=sys.stderr)
 
 
+def _count_queries(join: Join, start: int, stop: int) -> dict[str, int]:
+    """Queries by language of rows `start` to `stop`, which an earlier process encoded."""
+    from pyserini_xqg.shards import BLOCK
+
+    counts = dict.fromkeys(join.languages, 0)
+    for row in range(start, stop, BLOCK):
+        passages = join.read_passages(row, min(row + BLOCK, stop))
+        for queries in join.queries_of([passage.docid for passage in passages]):
+            for language, texts in queries.items():
+                counts[language] += len(texts)
+    return counts
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    source, output, model, xqg = parse_groups(sys.argv[1:] if argv is None else list(argv))
+    groups = parse_groups(sys.argv[1:] if argv is None else list(argv))
+    (_encode_on_ray if groups.input.engine == "ray" else encode_here)(groups)
+
+
+def encode_here(groups: Groups) -> None:
+    """Do what the options say, in this process."""
+    source, output, model, xqg = groups
     fusion = fusion_from(xqg) if xqg else Fusion()
     if not output.to_faiss and fusion != Fusion():
         raise XqgError(
@@ -239,6 +261,36 @@ def main(argv: Sequence[str] | None = None) -> None:
         to_faiss=fusion if output.to_faiss else None,
         overwrite=output.overwrite,
         **reading,
+    )
+
+
+def _encode_on_ray(groups: Groups) -> None:
+    from pyserini_xqg import ray_engine as ray
+    from pyserini_xqg.encode import encode_here  # never as __main__, which tasks cannot import
+
+    source, output, model, xqg = groups
+    sample = bool(output.dry_run or model.check_backend)
+    shards = []
+    for number in ray.shard_numbers(source, sample=sample):
+        path = ray.shard_path(output.embeddings, number)
+        given = groups._replace(
+            input=ray.changed(source, shard_id=number), output=ray.changed(output, embeddings=path)
+        )
+        shards.append(ray.Shard(path, given))
+    ray.run_on_ray(
+        encode_here,
+        shards,
+        source,
+        output=output.embeddings,
+        settings={
+            f"{group} {name}": value
+            for group, options in groups._asdict().items()
+            if options is not None
+            for name, value in ray.settings_of(options).items()
+        },
+        inputs=[source.corpus, *(xqg.queries if xqg else ())],
+        overwrite=output.overwrite,
+        sample=sample,
     )
 
 

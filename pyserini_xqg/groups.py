@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyserini_xqg.backends import BACKENDS
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.presets import PRESETS
+from pyserini_xqg.ray_engine import add_ray_options
 from pyserini_xqg.settings import add_fusion_options
 from pyserini_xqg.spec import DTYPES, POOLINGS, SIDES, EncoderSpec
 
@@ -97,6 +98,13 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     add("--delimiter", default="\n", help="between the fields inside 'contents'")
     add("--shard-id", type=int, default=0, help="counted from 0")
     add("--shard-num", type=int, default=1)
+    add(
+        "--engine",
+        default="local",
+        choices=("local", "ray"),
+        help="ray: all shards, each a task of a Ray cluster, into DIR-0, DIR-1 ...",
+    )
+    add_ray_options(parsers["input"])
 
     add = parsers["output"].add_argument
     add(

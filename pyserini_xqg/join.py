@@ -103,9 +103,10 @@ class Join:
         table = work / "join.sqlite"
         table.unlink(missing_ok=True)
         self._db = sqlite3.connect(table, isolation_level=None)
-        # The table is made anew at each start, so it needs no journal; the cache bounds memory.
+        # The table is made anew at each start, so it needs no journal; 16 MB of cache bound memory
+        # (256 MB were no faster at a million passages).
         self._db.executescript(
-            "pragma journal_mode=off; pragma synchronous=off;pragma cache_size=-262144;" + _SCHEMA
+            "pragma journal_mode=off; pragma synchronous=off;pragma cache_size=-16384;" + _SCHEMA
         )
         self._db.execute("begin")
         self._read_corpus(corpus, work)

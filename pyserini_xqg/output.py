@@ -97,7 +97,7 @@ class OutputFolder:
         plan_file, log_file = self.partial / "plan.json", self.partial / "blocks.jsonl"
         sizes = {name: len(header) for name, header in headers.items()}
         if plan_file.exists():
-            _check_same_plan(self.path, read_json(plan_file), json.loads(json.dumps(plan)))
+            check_same_plan(str(self.partial), read_json(plan_file), plan)
             sizes, keep = self._read_log(log_file, sizes)
             os.truncate(log_file, keep)
         else:
@@ -199,7 +199,15 @@ def log_line(rows: int, sizes: Mapping[str, int], parts: Mapping[str, bytes | me
     return json.dumps(entry).encode() + b"\n"
 
 
-def _check_same_plan(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def check_same_plan(what: str, before: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    """Refuse to go on with work that was begun by another plan.
+
+    Raises
+    ------
+    XqgError
+        Naming what changed.
+    """
+    now = json.loads(json.dumps(plan))  # as it was when it was written
     changed = [
         f"{key} was {_short(before.get(key))}, is now {_short(now.get(key))}"
         for key in sorted({*before, *now})
@@ -207,7 +215,7 @@ def _check_same_plan(path: Path, before: dict[str, Any], now: dict[str, Any]) ->
     ]
     if changed:
         raise XqgError(
-            f"{path}.partial was begun with other input or settings: "
+            f"{what} was begun with other input or settings: "
             f"{'; '.join(changed)}. Run the first command again to finish it, or start "
             "anew with --overwrite"
         )

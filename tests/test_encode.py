@@ -74,6 +74,39 @@ def test_straight_to_faiss_is_the_fused_store(corpus_and_queries, encoder, tmp_p
     assert {probe["language"] for probe in manifest["probes"]} == {"ar", "te", "und"}
 
 
+def test_straight_to_faiss_counts_what_it_encoded(large, encoder, tmp_path, monkeypatch):
+    """Not the whole input: not other shards, unknown docids or blank queries; resumed or not."""
+    corpus, queries = large
+    more = tmp_path / "more.jsonl"
+    more.write_text(
+        '{"docid": "unknown", "generated_queries": {"te": ["w1", "w2"]}}\n'
+        '{"docid": "d3", "generated_queries": {"te": [" ", "w1"]}}\n'
+    )
+    given = {"queries": [queries, more], "ignore_unknown": True, "shard_num": 2}
+    real, done = blocks.encode_blocks, []
+
+    def breaking(*args, **kwargs):
+        done.append(kwargs["done"])
+        for number, block in enumerate(real(*args, **kwargs)):
+            if len(done) == 1 and number == 1:
+                raise KeyboardInterrupt
+            yield block
+
+    for shard in range(2):
+        encode_corpus(corpus, tmp_path / f"s{shard}", encoder, shard_id=shard, **given)
+        with monkeypatch.context() as patch:
+            done.clear()
+            patch.setattr(blocks, "encode_blocks", breaking)
+            into = {"to_faiss": Fusion("mean", 0.5), "shard_id": shard, **given}
+            with pytest.raises(KeyboardInterrupt):
+                encode_corpus(corpus, tmp_path / f"i{shard}", encoder, **into)
+            encode_corpus(corpus, tmp_path / f"i{shard}", encoder, **into)
+        assert done == [0, 1]
+        counted = json.loads((tmp_path / f"i{shard}/xqg.json").read_text())["languages"]
+        assert counted == Store([tmp_path / f"s{shard}"]).queries
+        assert min(counted.values()) > 0
+
+
 def test_without_queries(corpus_and_queries, encoder, tmp_path):
     encode_corpus(corpus_and_queries[0], tmp_path / "s", encoder)
     assert Store([tmp_path / "s"]).languages == []

@@ -40,7 +40,8 @@ def read_questions(data: str | None) -> list[str]:
     return [text for row in rows for texts in row["generated_queries"].values() for text in texts]
 
 
-def make_model(folder: Path, questions: Sequence[str], layers: int) -> None:
+def make_model(folder: Path, questions: Sequence[str], layers: int, **shape: int) -> None:
+    """A BERT of multilingual BERT's shape, but for the layers and what `shape` says otherwise."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -63,7 +64,8 @@ def make_model(folder: Path, questions: Sequence[str], layers: int) -> None:
         sep_token="[SEP]", model_max_length=512,
     ).save_pretrained(folder)  # fmt: skip
     torch.manual_seed(0)
-    BertModel(BertConfig(vocab_size=VOCABULARY, num_hidden_layers=layers)).save_pretrained(folder)
+    config = BertConfig(**{"vocab_size": VOCABULARY, "num_hidden_layers": layers, **shape})
+    BertModel(config).save_pretrained(folder)
 
 
 def ways(folder: Path, threads: int) -> dict[str, tuple[str, Callable[[list[str]], Any]]]:

@@ -19,20 +19,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from killable_run import Run
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a forked process must find no thread pool
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 MANIFESTS = ("manifest.json", "xqg.json")
 LANGUAGES = ("fi", "ru", "te")
-# The code that commits; a line of it is where a half-written state could be taken for whole.
-COMMITS = ("output.py",)
-COMMIT_FUNCTIONS = ("write_json", "sync")
 
 
 def made_corpus(folder: Path, passages: int) -> None:
@@ -82,84 +80,6 @@ def commands(folder: Path) -> dict[str, tuple[str, list[str]]]:
         "index --routed": ("index", [*index, "--routed"]),
         "merge": ("merge", ["--embeddings", *shards, "--output", "OUT"]),
     }
-
-
-class Run:
-    """One run of a command in a forked process, its standard error in a file."""
-
-    def __init__(self, command: tuple[str, list[str]], out: Path, said: Path, line: int = -1):
-        self.said = said
-        module, words = command
-        words = [str(out) if word == "OUT" else word for word in words]
-        self.process = os.fork()
-        if not self.process:
-            os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-            os.dup2(2, 1)
-            sys.argv = [module, *words]
-            status = 1
-            try:
-                status = _run(module, line)
-            finally:
-                os._exit(status)
-
-    def wait(self) -> int:
-        """The exit status, negative for a signal."""
-        _, status = os.waitpid(self.process, 0)
-        return os.waitstatus_to_exitcode(status)
-
-    def kill_after(self, seconds: float) -> int:
-        timer = threading.Timer(seconds, os.kill, (self.process, signal.SIGKILL))
-        timer.start()
-        os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOWAIT)  # the number stays ours
-        timer.cancel()
-        timer.join()
-        return self.wait()
-
-
-def _run(module: str, line: int) -> int:
-    import importlib
-    import traceback
-
-    from pyserini_xqg.errors import run_command
-
-    main = importlib.import_module(f"pyserini_xqg.{module}").main
-    seen = _count_lines(line) if line != -1 else None
-    try:
-        run_command(main)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    finally:
-        sys.settrace(None)
-        if seen is not None:
-            print(f"lines {seen['lines']}", file=sys.stderr, flush=True)
-    return 0
-
-
-def _count_lines(kill_at: int) -> Counter[str]:
-    """Count the lines of the committing code, and die at one of them (0: at none)."""
-    seen: Counter[str] = Counter()
-
-    def local(frame, event, argument):  # type: ignore[no-untyped-def]
-        if event == "line":
-            seen["lines"] += 1
-            if seen["lines"] == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return local
-
-    def trace(frame, event, argument):  # type: ignore[no-untyped-def]
-        code = frame.f_code
-        folder, _, name = code.co_filename.rpartition("/")
-        if folder.endswith("pyserini_xqg") and (
-            name in COMMITS or code.co_name in COMMIT_FUNCTIONS
-        ):
-            return local
-        return None
-
-    sys.settrace(trace)
-    return seen
 
 
 def files(folder: Path) -> dict[str, bytes]:
