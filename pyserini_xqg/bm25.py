@@ -181,13 +181,18 @@ def _analysis(analyzer: str) -> tuple[Callable[[str], str], list[str]]:
     return str, ["-language", analyzer]
 
 
-def _indexer(path: Path, options: Sequence[str], threads: int) -> Any:
+def quiet_anserini() -> None:
+    """Stop its INFO lines, which go to standard output, where they are nobody's result."""
     from jnius import autoclass
-    from pyserini.index.lucene import LuceneIndexer
 
-    # Its INFO lines go to standard output, where they are nobody's result.
     level = autoclass("org.apache.logging.log4j.Level")
     autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.WARN)
+
+
+def _indexer(path: Path, options: Sequence[str], threads: int) -> Any:
+    from pyserini.index.lucene import LuceneIndexer
+
+    quiet_anserini()
     return LuceneIndexer(args=["-index", str(path), "-storeRaw", *options], threads=threads)
 
 

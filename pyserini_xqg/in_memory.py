@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.blocks import with_bar
+from pyserini_xqg.dense import FaissVectors
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.flat import check_finite
+from pyserini_xqg.recall import Sample, measure, say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.settings import Fusion
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.fused import Fused
+    from pyserini_xqg.output import OutputFolder
+    from pyserini_xqg.targets import Options
 
 #: Names for ``--type``; anything else is handed to FAISS as a factory string.
 TYPES = {"flat": "Flat", "hnsw": "HNSW32"}
@@ -25,17 +25,25 @@ TYPES = {"flat": "Flat", "hnsw": "HNSW32"}
 _TRAINING_ROWS = 262_144
 
 
-def build_in_memory(
-    store: Store,
-    folder: Path,
-    fusion: Fusion,
-    languages: Sequence[str],
-    index_type: str,
-    centres: Mapping[str, NDArray[np.float32]] | None,
+def write_in_memory(
+    folder: OutputFolder,
+    fused: Fused,
+    plan: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    options: Options,
 ) -> None:
-    """Build ``index`` and ``docid`` of a type that FAISS must hold whole, in `folder`.
+    """Fill `folder` with ``index`` and ``docid`` of a type that FAISS must hold whole.
 
-    The parameters are those of `pyserini_xqg.index.build_index`.
+    Parameters
+    ----------
+    folder : OutputFolder
+        Entered, not yet started.
+    fused : Fused
+    plan : mapping
+        What decides the bytes.
+    manifest : mapping
+        To be finished with; the measured recall is added.
+    options : Options
 
     Raises
     ------
@@ -45,29 +53,42 @@ def build_in_memory(
     """
     import faiss
 
+    folder.start(plan, {"docid": b"", "index": b""})
+    index_type = options.index_type
     try:
         index = faiss.index_factory(
-            store.dimension, TYPES.get(index_type, index_type), faiss.METRIC_INNER_PRODUCT
+            fused.dimension, TYPES.get(index_type, index_type), faiss.METRIC_INNER_PRODUCT
         )
     except RuntimeError:
         raise XqgError(
             f"--type {index_type!r} is none of {', '.join(TYPES)} and no FAISS factory "
-            f"string for dimension {store.dimension}"
+            f"string for dimension {fused.dimension}"
         ) from None
     if not index.is_trained:
-        step = max(1, math.ceil(store.passages / _TRAINING_ROWS))
-        sample = [fusion.apply(block, centres)[::step] for block in store.blocks(languages)]
         try:
-            index.train(np.concatenate(sample))
+            index.train(training_sample(fused))
         except RuntimeError as error:
             raise XqgError(
-                f"--type {index_type!r} cannot be trained on {store.passages} passages: "
+                f"--type {index_type!r} cannot be trained on {fused.passages} passages: "
                 f"{str(error).splitlines()[-1]}"
             ) from None
-    with open(folder / "docid", "w", encoding="utf-8") as docids:
-        for block in with_bar(store.blocks(languages), store.passages, "indexing"):
-            vectors = fusion.apply(block, centres)
-            check_finite(vectors, block.docids)
-            index.add(np.ascontiguousarray(vectors))
-            docids.writelines(docid + "\n" for docid in block.docids)
-    faiss.write_index(index, str(folder / "index"))
+    sample = Sample(fused.passages)
+    for docids, vectors in fused.blocks("indexing"):
+        index.add(np.ascontiguousarray(vectors))
+        sample.add(docids, vectors)
+    faiss.write_index(index, str(folder.partial / "index"))
+    del index  # it is as large as the file, from which it is now searched
+    fused.write_docids(folder.partial / "docid")
+    built = FaissVectors(folder.partial, manifest)
+    found = measure(fused, options.queries or sample.queries(), built)
+    say(found)
+    folder.finish({**manifest, "recall": found}, keep_log=False)
+
+
+def training_sample(fused: Fused) -> NDArray[np.float32]:
+    """Every n-th passage of each block, so that there are no more than `_TRAINING_ROWS`."""
+    step = max(1, math.ceil(fused.passages / _TRAINING_ROWS))
+    # Copies: views would keep every block in memory.
+    return np.concatenate(
+        [vectors[::step].copy() for _, vectors in fused.blocks("reading a sample to train on")]
+    )

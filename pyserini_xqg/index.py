@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.in_memory import TYPES, build_in_memory
+from pyserini_xqg.in_memory import TYPES
 from pyserini_xqg.languages import check_language
 from pyserini_xqg.manifest import FORMAT, MANIFEST, index_manifest
 from pyserini_xqg.settings import Fusion, add_fusion_options, fusion_from
+from pyserini_xqg.targets import TARGETS, Options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The route for topics whose language has no index of its own.
 FALLBACK = "all"
+# Values of --type whose recall needs no measuring.
+_EXACT = (None, "flat")
 
 
 def build_index(
@@ -30,42 +33,47 @@ def build_index(
     output: str | Path,
     fusion: Fusion,
     *,
+    to: str = "faiss",
     languages: Sequence[str] | None = None,
-    index_type: str = "flat",
     overwrite: bool = False,
+    **options: Any,
 ) -> None:
-    """Fuse a store and write a FAISS folder: ``index``, ``docid``, and ``xqg.json`` last.
+    """Fuse a store and write an index or an export: its files, ``docid``, and ``xqg.json`` last.
+
+    Flat FAISS indexes and exports are written block by block and resumed. FAISS holds its other
+    types in memory; the recall of approximate ones is measured, recorded and printed.
 
     Parameters
     ----------
     store : Store
     output : path-like
     fusion : Fusion
+    to : str
+        A key of `TARGETS`.
     languages : sequence of str or None
         Those to fold in; all of the store's by default.
-    index_type : str
-        A key of `TYPES`, or a FAISS factory string. Flat ones are written block by block and
-        resumed; others are built in memory.
     overwrite : bool
         Replace an existing folder.
+    **options
+        The fields of `pyserini_xqg.targets.Options`.
 
     Raises
     ------
     XqgError
         For settings that do not fit the store, and for vectors that are not finite.
     """
-    from pyserini_xqg.blocks import with_bar
-    from pyserini_xqg.flat import FlatIndexWriter
+    from pyserini_xqg.fused import Fused
     from pyserini_xqg.output import OutputFolder
 
+    if to not in TARGETS:
+        raise XqgError(f"--to {to!r} is none of {', '.join(TARGETS)}")
     chosen = store.choose(languages)
     fusion.check(chosen)
-    plan = _plan(store, fusion, chosen, index_type)
+    plan = {"to": to, "store": store.digest, "fusion": asdict(fusion), "languages": chosen}
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         centres = corpus_centres(store, chosen) if fusion.centre else None
         manifest = index_manifest(
-            kind="faiss",
-            type=index_type,
+            kind=to,
             fusion=fusion,
             encoder=store.encoder.to_dict(),
             queries={language: store.queries[language] for language in chosen},
@@ -75,16 +83,8 @@ def build_index(
             probes=store.manifest["probes"],
             centres=centres,
         )
-        if index_type == "flat":
-            writer = FlatIndexWriter(folder, plan, store.dimension)
-            left = store.blocks(chosen, start=folder.blocks)
-            for block in with_bar(left, store.passages, "indexing", done=folder.rows):
-                writer.append(block.docids, fusion.apply(block, centres))
-            writer.finish(manifest)
-            return
-        folder.start(plan, {"docid": b"", "index": b""})
-        build_in_memory(store, folder.partial, fusion, chosen, index_type, centres)
-        folder.finish(manifest, keep_log=False)
+        fused = Fused(store, fusion, chosen, centres)
+        TARGETS[to](folder, fused, plan, manifest, Options(**options))
 
 
 def build_routed(
@@ -92,9 +92,10 @@ def build_routed(
     output: str | Path,
     fusion: Fusion,
     *,
+    to: str = "faiss",
     languages: Sequence[str] | None = None,
-    index_type: str = "flat",
     overwrite: bool = False,
+    **options: Any,
 ) -> None:
     """One index a query language and one over all, in one folder: ``DIR/te/``, ``DIR/all/``.
 
@@ -107,7 +108,13 @@ def build_routed(
     chosen = store.choose(languages)
     if not chosen:
         raise XqgError("--routed needs generated queries; encode with xqg --queries")
-    plan = _plan(store, fusion, chosen, index_type)
+    plan = {
+        "to": to,
+        "store": store.digest,
+        "fusion": asdict(fusion),
+        "languages": chosen,
+        "type": Options(**options).index_type,
+    }
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         folder.start(plan, {})
         for route in [*chosen, FALLBACK]:
@@ -120,13 +127,15 @@ def build_routed(
                 store,
                 folder.partial / route,
                 replace(fusion, weights=weights),
+                to=to,
                 languages=members,
-                index_type=index_type,
+                **options,
             )
         folder.finish(
             {
                 "format": FORMAT,
                 "kind": "routed",
+                "of": to,
                 "routes": {code: code for code in chosen},
                 "fallback": FALLBACK,
                 "encoder": store.encoder.to_dict(),
@@ -167,8 +176,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--to",
         default="faiss",
-        choices=("faiss", "bm25"),
-        help="faiss (default), or bm25: Lucene over the text of passages and generated queries",
+        choices=(*TARGETS, "bm25"),
+        help="faiss (default); lucene-flat or lucene-hnsw: Lucene's dense vectors; jsonl or "
+        "parquet: vectors for other software; bm25: Lucene over the text of passages and queries",
     )
     add_fusion_options(parser)
     parser.add_argument("--languages", nargs="+", help="fold in these only")
@@ -176,8 +186,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--centre", action="store_true", help="subtract each language's mean query vector"
     )
     parser.add_argument(
-        "--type", default="flat", help=f"{', '.join(TYPES)}, or a FAISS factory string"
+        "--type", help=f"of FAISS: {', '.join(TYPES)} (default flat), or a factory string"
     )
+    parser.add_argument("--M", type=int, help="of lucene-hnsw: neighbours of a node (16)")
+    parser.add_argument("--efC", type=int, help="of lucene-hnsw: candidates for them (100)")
+    parser.add_argument(
+        "--topics",
+        help="measure the recall of an approximate index with these, not with some of the passages",
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of Lucene")
     parser.add_argument(
         "--routed", action="store_true", help="one index a query language, and one over all"
     )
@@ -193,7 +210,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="ngrams (default: character 3- and "
         "4-grams, any language) or the code of a language that Anserini analyzes",
     )
-    text.add_argument("--threads", type=int, default=1)
     parser.add_argument("--overwrite", action="store_true")
     args = parser.parse_args(argv)
     fusion = fusion_from(args)
@@ -223,30 +239,39 @@ def main(argv: Sequence[str] | None = None) -> None:
             "give --embeddings (a store made by python -m pyserini_xqg.encode); --corpus "
             "and --queries go with --to bm25"
         )
+    _check_options(args)
+    from pyserini_xqg.recall import encode_topics
     from pyserini_xqg.store import Store
 
     languages = args.languages and [check_language(code, "--languages") for code in args.languages]
+    store = Store(args.embeddings)
     build = build_routed if args.routed else build_index
     build(
-        Store(args.embeddings),
+        store,
         args.output,
         fusion,
+        to=args.to,
         languages=languages,
-        index_type=args.type,
         overwrite=args.overwrite,
+        index_type=args.type or "flat",
+        m=args.M or 16,
+        ef_construction=args.efC or 100,
+        threads=args.threads,
+        queries=args.topics and encode_topics(args.topics, store.encoder),
     )
 
 
-def _plan(
-    store: Store, fusion: Fusion, languages: Sequence[str], index_type: str
-) -> dict[str, Any]:
-    """What decides the bytes of an index."""
-    return {
-        "store": store.digest,
-        "fusion": asdict(fusion),
-        "languages": languages,
-        "type": index_type,
-    }
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse options that the target would not look at."""
+    if args.type and args.to != "faiss":
+        raise XqgError(f"--type is of FAISS; leave it out with --to {args.to}")
+    if (args.M or args.efC) and args.to != "lucene-hnsw":
+        raise XqgError(
+            "--M and --efC go with --to lucene-hnsw; FAISS takes M in its --type, as in HNSW64"
+        )
+    approximate = args.to == "lucene-hnsw" or (args.to == "faiss" and args.type not in _EXACT)
+    if args.topics and not approximate:
+        raise XqgError("--topics measures the recall of an approximate index; this is an exact one")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pyserini_xqg.effort import Effort
 from pyserini_xqg.errors import XqgError, run_command
 from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
 from pyserini_xqg.languages import check_language
@@ -14,7 +15,9 @@ from pyserini_xqg.manifest import read_manifest
 from pyserini_xqg.records import Topic, parse_topic, parse_tsv_topic
 
 if TYPE_CHECKING:
-    from pyserini_xqg.plugin import Bm25Searcher, XqgSearcher
+    from pyserini_xqg.plugin import Bm25Searcher, DenseSearcher, XqgSearcher
+
+    Searcher: TypeAlias = XqgSearcher | DenseSearcher | Bm25Searcher
 
 
 def read_topics(path: str | Path, language: str | None = None) -> list[Topic]:
@@ -51,27 +54,51 @@ def read_topics(path: str | Path, language: str | None = None) -> list[Topic]:
 
 
 def open_searcher(
-    index: str | Path, *, encoder: str | None = None, device: str | None = None
-) -> XqgSearcher | Bm25Searcher:
-    """The searcher that an index asks for, dense or BM25.
+    index: str | Path | Sequence[str | Path],
+    *,
+    encoder: str | None = None,
+    device: str | None = None,
+    processes: int = 1,
+    effort: Effort = Effort(),  # noqa: B008 - frozen
+) -> Searcher:
+    """The searcher that an index asks for, or that several dense ones as one ask for.
+
+    Parameters
+    ----------
+    index : path-like, or sequence of path-like
+        Several are searched as one: shards, of any dense kinds, of one encoder and fusion.
+    encoder : str or None
+        Another place of the model that the index was built with.
+    device : str or None
+        Of the encoder.
+    processes : int
+        In how many to open several indexes, at most.
+    effort : Effort
+        How hard to search an approximate index.
 
     Raises
     ------
     XqgError
-        If the folder is no index of ours, or the encoder does not fit it.
+        If a folder is no index of ours, indexes do not belong together, the encoder does not fit,
+        or an index has not the settings of `effort`.
     """
-    kind = read_manifest(index)["kind"]
-    from pyserini_xqg.plugin import Bm25Searcher, XqgSearcher
+    paths = [index] if isinstance(index, str | Path) else list(index)
+    manifests = [read_manifest(path) for path in paths]
+    from pyserini_xqg.plugin import Bm25Searcher, DenseSearcher, XqgSearcher
+    from pyserini_xqg.plugin.searchers import of_faiss
 
-    if kind != "bm25":
-        return XqgSearcher(index, encoder=encoder, device=device)
-    if encoder:
-        raise XqgError(f"{index} is a BM25 index: leave --encoder out")
-    return Bm25Searcher(index)
+    if len(paths) == 1 and manifests[0]["kind"] == "bm25":
+        if encoder:
+            raise XqgError(f"{paths[0]} is a BM25 index: leave --encoder out")
+        effort.only()
+        return Bm25Searcher(paths[0])
+    if len(paths) == 1 and of_faiss(manifests[0]):
+        return XqgSearcher(paths[0], encoder=encoder, device=device, effort=effort)
+    return DenseSearcher(paths, encoder=encoder, device=device, processes=processes, effort=effort)
 
 
 def search_topics(
-    searcher: XqgSearcher | Bm25Searcher,
+    searcher: Searcher,
     topics: Sequence[Topic],
     *,
     hits: int = 1000,
@@ -100,7 +127,13 @@ def search_topics(
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
     parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.search", description=__doc__)
-    parser.add_argument("--index", required=True, metavar="DIR", help="FAISS, routed or BM25")
+    parser.add_argument(
+        "--index",
+        required=True,
+        nargs="+",
+        metavar="DIR",
+        help="FAISS, Lucene, routed or BM25; several dense ones (shards) are searched as one",
+    )
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
     parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
     parser.add_argument("--output", required=True, metavar="RUN")
@@ -108,7 +141,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--runtag", default="xqg")
     parser.add_argument("--hits", type=int, default=1000)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="in all; several indexes are then searched in processes, at most one an index",
+    )
     parser.add_argument(
         "--encoder", help="another place of the model that the index was built with"
     )
@@ -116,6 +154,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--device", help="of the encoder; by default the first accelerator there is"
     )
     parser.add_argument("--ef-search", type=int, help="of an HNSW index")
+    parser.add_argument("--nprobe", type=int, help="of an index with inverted lists (IVF)")
     parser.add_argument("--overwrite", action="store_true")
     args = parser.parse_args(argv)
     if min(args.hits, args.batch_size, args.threads) < 1:
@@ -124,10 +163,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if output.exists() and not args.overwrite:
         raise XqgError(f"{output} exists; give another name, or --overwrite to replace it")
     topics = read_topics(args.topics, args.language)
-    searcher = open_searcher(args.index, encoder=args.encoder, device=args.device)
-    if args.ef_search:
-        set_ef_search(searcher, args.ef_search)
-
+    searcher = open_searcher(
+        args.index,
+        encoder=args.encoder,
+        device=args.device,
+        processes=args.threads,
+        effort=Effort(args.ef_search, args.nprobe),
+    )
     from pyserini.output_writer import OutputFormat, get_output_writer
 
     partial = output.with_name(output.name + ".partial")
@@ -139,20 +181,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         ):
             writer.write(qid, found)
     partial.replace(output)
-
-
-def set_ef_search(searcher: Any, ef_search: int) -> None:
-    """Set efSearch of an HNSW index.
-
-    Raises
-    ------
-    XqgError
-        If the index is none.
-    """
-    index = getattr(searcher, "index", None)
-    if not hasattr(index, "hnsw"):
-        raise XqgError("--ef-search is for an HNSW index (--type hnsw); this is none")
-    searcher.set_hnsw_ef_search(ef_search)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,16 @@ class Store:
     Attributes
     ----------
     passages, dimension : int
+    sizes : list of int
+        Passages of each shard.
     languages : list of str
     queries : dict of str to int
         Number of queries by language.
     encoder : EncoderSpec
     manifest : dict
         That of the first shard.
+    kept_queries : bool
+        Whether every query's vector is kept beside the sums.
     digest : str
         Of all shards' content.
 
@@ -55,13 +59,15 @@ class Store:
         self._manifests = [_read_manifest(path) for path in self.paths]
         self.manifest = self._manifests[0]
         self._check_together()
-        self.passages = sum(int(manifest["passages"]) for manifest in self._manifests)
+        self.sizes = [int(manifest["passages"]) for manifest in self._manifests]
+        self.passages = sum(self.sizes)
         self.dimension = int(self.manifest["dimension"])
         self.languages: list[str] = sorted(self.manifest["queries"])
         self.queries = {
             language: sum(manifest["queries"][language] for manifest in self._manifests)
             for language in self.languages
         }
+        self.kept_queries = all(manifest["kept_queries"] for manifest in self._manifests)
         self.encoder = EncoderSpec.from_dict(
             self.manifest["encoder"], str(self.paths[0] / MANIFEST)
         )
@@ -87,7 +93,7 @@ class Store:
             ``--keep-queries``; or if a file is shorter than the manifest says.
         """
         chosen = self.choose(languages)
-        if keep and not all(manifest["kept_queries"] for manifest in self._manifests):
+        if keep and not self.kept_queries:
             raise XqgError(f"{self.paths[0]} holds sums only; encode with --keep-queries for this")
         for path, manifest in zip(self.paths, self._manifests, strict=True):
             count = int(manifest["blocks"])
@@ -155,7 +161,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             f"{path}: store format {manifest.get('format')!r}, expected {FORMAT}; encode "
             "again with this version"
         )
-    return cast(dict[str, Any], manifest)
+    # Whole, so that a manifest from before a field existed equals one that says its default.
+    encoder = EncoderSpec.from_dict(manifest["encoder"], str(path / MANIFEST)).to_dict()
+    return {**cast(dict[str, Any], manifest), "encoder": encoder}
 
 
 def _read_blocks(

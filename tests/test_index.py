@@ -6,8 +6,10 @@ import faiss
 import numpy as np
 import pytest
 
+from pyserini_xqg import in_memory
 from pyserini_xqg.encode import encode_corpus
 from pyserini_xqg.errors import XqgError
+from pyserini_xqg.fused import Fused
 from pyserini_xqg.index import build_index, build_routed, main
 from pyserini_xqg.manifest import read_manifest
 from pyserini_xqg.settings import Fusion
@@ -56,10 +58,15 @@ def test_centres_are_the_means_of_all_queries(store, tmp_path):
         assert centres[language] == pytest.approx(mean, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "SQ8", "IVF2,Flat"])
-def test_other_types_find_the_same(store, tmp_path, kind):
+@pytest.mark.parametrize("kind", ["hnsw", "SQ8", "SQfp16", "IVF2,Flat", "IVF2,PQ16x4"])
+def test_other_types_find_the_same(store, tmp_path, kind, capsys):
     build_index(store, tmp_path / "flat", Fusion("mean", 0.3))
     build_index(store, tmp_path / "i", Fusion("mean", 0.3), index_type=kind)
+    recall = read_manifest(tmp_path / "i")["recall"]
+    assert f"recall@10 against flat: {next(iter(recall['recall'].values())):.3f}" in (
+        capsys.readouterr().err
+    )
+    assert max(recall["recall"].values()) > 0.9
     queries = vectors(tmp_path / "flat")[:5]
     found = [faiss.read_index(str(tmp_path / name / "index")) for name in ("flat", "i")]
     if kind.startswith("IVF"):
@@ -67,6 +74,24 @@ def test_other_types_find_the_same(store, tmp_path, kind):
     (scores, rows), (others, other_rows) = (index.search(queries, 3) for index in found)
     assert np.array_equal(rows[:, 0], other_rows[:, 0])
     assert others == pytest.approx(scores, rel=0.05)
+
+
+def test_the_training_sample_is_spread_and_small(store, monkeypatch):
+    monkeypatch.setattr(in_memory, "_TRAINING_ROWS", 10)
+    sample = in_memory.training_sample(Fused(store, Fusion("mean", 0.3), ["ar", "te"]))
+    (block,) = store.blocks()
+    assert np.array_equal(sample, Fusion("mean", 0.3).apply(block)[::3])
+    blocks = []
+
+    def kept(self, what):
+        blocks.extend(np.full((8, 2), row, dtype=np.float32) for row in range(2))
+        yield from (([], block) for block in blocks)
+
+    parts = []
+    monkeypatch.setattr(Fused, "blocks", kept)
+    monkeypatch.setattr(np, "concatenate", parts.extend)
+    in_memory.training_sample(Fused(store, Fusion(), []))
+    assert not any(np.shares_memory(part, block) for part in parts for block in blocks)
 
 
 def test_an_interrupted_index_goes_on(store, tmp_path, monkeypatch):

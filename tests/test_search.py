@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from pyserini_xqg.bm25 import build_bm25
 from pyserini_xqg.encode import encode_corpus
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.index import build_index, build_routed
-from pyserini_xqg.plugin import XqgSearcher
-from pyserini_xqg.search import main, open_searcher, read_topics
+from pyserini_xqg.plugin import DenseSearcher, XqgSearcher
+from pyserini_xqg.search import Effort, main, open_searcher, read_topics
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.store import Store
 
@@ -97,6 +98,41 @@ def test_other_output_formats(indexes, write_jsonl):
     assert docid == XqgSearcher(indexes / "flat").search("w1 w2", k=1)[0].docid
 
 
+def test_effort_of_every_route(indexes):
+    store = Store([indexes / "store"])
+    build_routed(store, indexes / "lists", Fusion("mean", 0.5), index_type="IVF4,Flat")
+    exact, little, full = (
+        open_searcher(indexes / name, device="cpu", effort=effort)
+        for name, effort in (("routed", Effort()), ("lists", Effort()), ("lists", Effort(nprobe=4)))
+    )
+    for language in ("te", "fi"):
+        found = [
+            {hit.docid for hit in searcher.search("w1 w2", k=30, language=language)}
+            for searcher in (exact, little, full)
+        ]
+        assert found[0] == found[2] > found[1]
+
+
+def test_every_kind_is_opened_by_its_searcher(indexes, write_jsonl):
+    store, fusion = Store([indexes / "store"]), Fusion("mean", 0.5)
+    build_index(store, indexes / "lucene", fusion, to="lucene-flat")
+    build_index(store, indexes / "rows", fusion, to="jsonl")
+    build_bm25(write_jsonl("c.jsonl", [{"docid": "1", "text": "a"}]), indexes / "bm25")
+    assert isinstance(open_searcher(indexes / "lucene", device="cpu"), DenseSearcher)
+    assert isinstance(open_searcher([indexes / "routed"], device="cpu"), XqgSearcher)
+    for path, message in (
+        ("rows", "is a jsonl export for other software, not an index"),
+        (("flat", "bm25"), "is a bm25 index; expected one of faiss, lucene-flat, lucene-hnsw, rou"),
+    ):
+        paths = [path] if isinstance(path, str) else path
+        with pytest.raises(XqgError, match=message):
+            open_searcher([indexes / name for name in paths], device="cpu")
+    with pytest.raises(XqgError, match="is a lucene-flat index; open it with .*open_searcher"):
+        XqgSearcher(indexes / "lucene")
+    with pytest.raises(XqgError, match="is for an HNSW index"):
+        open_searcher(indexes / "bm25", effort=Effort(ef_search=5))
+
+
 def test_topics_of_every_form(write_jsonl, tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text("007\tఎంత\n")
@@ -113,6 +149,8 @@ def test_topics_of_every_form(write_jsonl, tmp_path):
     [
         (["--hits", "0"], "are at least 1"),
         (["--ef-search", "9"], "--ef-search is for an HNSW index"),
+        (["--nprobe", "9"], "--nprobe is for an index of inverted lists"),
+        (["--nprobe", "0"], "--nprobe 0: expected at least 1"),
         (["--index", "{tmp}/store"], "is no xQG index"),
         (["--output", "{tmp}/t.jsonl"], "exists; give another name, or --overwrite"),
         (["--encoder", "{tmp}/nowhere"], "no such model folder"),

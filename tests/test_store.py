@@ -98,6 +98,22 @@ def test_shards_are_read_as_one(tmp_path):
     assert store.digest != Store([tmp_path / "b", tmp_path / "a"]).digest
 
 
+def test_a_shard_from_before_a_setting_existed(tmp_path):
+    write(tmp_path / "a", blocks(0), shard=0)
+    write(tmp_path / "b", blocks(1), shard=1)
+    manifest = json.loads((tmp_path / "a/manifest.json").read_text())
+    assert manifest["encoder"].pop("backend") == "torch"
+    (tmp_path / "a/manifest.json").write_text(json.dumps(manifest))
+    for order in ("ab", "ba"):
+        store = Store([tmp_path / name for name in order])
+        assert store.passages == 2 * ROWS
+        assert store.manifest["encoder"] == EncoderSpec("m").to_dict()
+    manifest["encoder"]["backend"] = "onnx"
+    (tmp_path / "a/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(XqgError, match="b does not belong to .*a: encoder is"):
+        Store([tmp_path / "a", tmp_path / "b"])
+
+
 def test_shards_that_do_not_belong_together(tmp_path):
     write(tmp_path / "a", blocks())
     write(tmp_path / "b", blocks(), shard=1, model="other")

@@ -38,6 +38,8 @@ def made(encoder, tmp_path_factory, write_large):
         encode_corpus(corpus, folder / f"s{shard}", encoder, shard_id=shard, shard_num=2, **inputs)
     for kind in ("flat", "hnsw", "SQ8", "IVF2,Flat"):
         build_index(Store([folder / "s"]), folder / kind, FUSION, index_type=kind)
+    for kind in ("lucene-flat", "lucene-hnsw", "jsonl", "parquet"):
+        build_index(Store([folder / "s"]), folder / kind, FUSION, to=kind)
     build_routed(Store([folder / "s"]), folder / "routed", Fusion("paper", 0.1))
     build_bm25(corpus, folder / "bm25", queries=[queries])
     return folder
@@ -85,6 +87,39 @@ def test_types_that_keep_the_vectors_otherwise(made):
     }
     assert look(made / "SQ8", store=store)[0].keys() == {"checksums", "store"}
     assert look(made / "IVF2,Flat", store=store)[0].keys() == {"checksums", "store", "vectors"}
+
+
+@pytest.mark.parametrize("kind", ["lucene-flat", "lucene-hnsw", "jsonl", "parquet"])
+def test_lucene_and_exports(made, copy, kind):
+    store = Store([made / "s"])
+    odd, names = look(made / kind, store=store)
+    checks = ["lucene"] if kind.startswith("lucene") else ["counts", "finite", "zero", "norms"]
+    assert (odd, names) == ({}, ["manifest", *checks, "store", "docids", "encoder"])
+    path = copy(kind)
+    docids = path / "docid"
+    docids.write_text(docids.read_text().replace("d7\n", "d8\n", 1))
+    wrong = look(path)[0]
+    assert "duplicates: 'd8' in lines 8 and 9" in wrong["docids"][1]
+    if not kind.startswith("lucene"):
+        assert wrong["counts"] == ("ERROR", "other docids than in the file docid, from 'd0' on")
+        (file,) = (path / "vectors").iterdir()
+        content = bytearray(file.read_bytes())
+        content[40_000] ^= 4
+        file.write_bytes(content)
+        assert look(path, store=store)[0].keys() >= {"store"}
+
+
+def test_a_lucene_index_of_other_vectors(made, tmp_path):
+    store = Store([made / "s"])
+    build_index(store, tmp_path / "i", Fusion("mean", 0.9), to="lucene-flat")
+    manifest = tmp_path / "i/xqg.json"
+    manifest.write_text((made / "lucene-flat/xqg.json").read_text())
+    assert "flat search is exact: build the index again" in look(tmp_path / "i", store=store)[0][
+        "store"
+    ][1]  # fmt: skip
+    ((name, (verdict, line)),) = look(made / "lucene-flat", store=Store([made / "s0"]))[0].items()
+    assert (name, verdict) == ("store", "ERROR")
+    assert "the store has 600 passages of dimension 16; give the one that" in line
 
 
 def test_a_byte_of_a_store(copy):

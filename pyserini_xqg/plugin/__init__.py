@@ -15,11 +15,12 @@ from pyserini.encode import (  # noqa: E402 - only after Java is prepared
 )
 
 from pyserini_xqg.plugin.encoders import XqgDocumentEncoder, XqgQueryEncoder  # noqa: E402
-from pyserini_xqg.plugin.searchers import Bm25Searcher, XqgSearcher  # noqa: E402
+from pyserini_xqg.plugin.searchers import Bm25Searcher, DenseSearcher, XqgSearcher  # noqa: E402
 from pyserini_xqg.plugin.writer import XqgRepresentationWriter  # noqa: E402
 
 __all__ = [
     "Bm25Searcher",
+    "DenseSearcher",
     "XqgDocumentEncoder",
     "XqgQueryEncoder",
     "XqgRepresentationWriter",

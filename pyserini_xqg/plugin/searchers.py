@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyserini.search.faiss import FaissSearcher
+from pyserini.search.faiss import DenseSearchResult, FaissSearcher
 from pyserini.search.lucene import LuceneSearcher
 
 from pyserini_xqg.bm25 import query_text, set_analyzer
+from pyserini_xqg.dense import open_faiss
+from pyserini_xqg.effort import Effort, tune_faiss
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.flat import open_index
 from pyserini_xqg.manifest import read_manifest
 from pyserini_xqg.plugin.encoders import XqgQueryEncoder
+from pyserini_xqg.probes import check_probes
+from pyserini_xqg.sharded import open_shards
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class XqgSearcher(FaissSearcher):
@@ -28,19 +34,30 @@ class XqgSearcher(FaissSearcher):
         Another place of the same model.
     device : str
         Of the encoder.
+    effort : Effort
+        How hard to search an approximate index.
 
     Raises
     ------
     XqgError
-        If the folder is no dense index of ours, or the encoder is not the one it was built with.
+        If the folder is no FAISS index of ours, or the encoder is not the one it was built with.
     """
 
     def __init__(
-        self, index_dir: str | Path, *, encoder: str | None = None, device: str | None = "cpu"
+        self,
+        index_dir: str | Path,
+        *,
+        encoder: str | None = None,
+        device: str | None = "cpu",
+        effort: Effort = Effort(),  # noqa: B008 - frozen
     ) -> None:
         manifest = read_manifest(index_dir)
-        if manifest["kind"] not in ("faiss", "routed"):
-            raise XqgError(f"{index_dir} is a {manifest['kind']} index; open it with Bm25Searcher")
+        if not of_faiss(manifest):
+            raise XqgError(
+                f"{index_dir} is a {manifest['kind']} index; open it with "
+                "pyserini_xqg.search.open_searcher"
+            )
+        self._effort = effort
         self._routes: dict[str, str] = manifest.get("routes", {})
         self._root = Path(index_dir)
         self._opened: dict[str, FaissSearcher] = {}
@@ -50,12 +67,8 @@ class XqgSearcher(FaissSearcher):
 
     def load_index(self, index_dir: str) -> tuple[Any, list[str]]:
         """Open the index mapped from disk, so that it may be larger than memory."""
-        index = open_index(Path(index_dir, "index"))
-        docids = self.load_docids(f"{index_dir}/docid")
-        if index.ntotal != len(docids):
-            raise XqgError(
-                f"{index_dir}: {index.ntotal} vectors and {len(docids)} docids; build it again"
-            )
+        index, docids = open_faiss(Path(index_dir), read_manifest(index_dir))
+        tune_faiss(index, self._effort)
         return index, docids
 
     def route(self, language: str | None) -> FaissSearcher:
@@ -65,6 +78,7 @@ class XqgSearcher(FaissSearcher):
         if language not in self._opened:
             path = str(self._root / self._routes[language])
             searcher = _Route.__new__(_Route)
+            searcher._effort = self._effort
             FaissSearcher.__init__(searcher, path, self.query_encoder)
             self._opened[language] = searcher
         return self._opened[language]
@@ -107,7 +121,94 @@ class XqgSearcher(FaissSearcher):
 class _Route(FaissSearcher):
     """One language's index inside a routed folder; it shares the encoder."""
 
+    _effort: Effort
     load_index = XqgSearcher.load_index
+
+
+class DenseSearcher:
+    """Dense indexes of ours, of any kind, searched as one: Lucene's, and shards.
+
+    Scores are dot products, as FAISS gives them. With flat indexes the hits are those of one index
+    of all the passages, to the last digit, equal scores in the order of the indexes.
+
+    Parameters
+    ----------
+    indexes : path-like, or sequence of path-like
+        Of one encoder and fusion; routed ones too, if all are.
+    encoder : str or None
+        Another place of the same model.
+    device : str
+        Of the encoder, which is loaded once.
+    processes : int
+        In how many to open the indexes at most, one an index; by default all in this one. See
+        `pyserini_xqg.pool.Pool` for what a script must then look like.
+    effort : Effort
+        How hard to search approximate indexes.
+
+    Raises
+    ------
+    XqgError
+        For a folder that is no dense index of ours, for indexes that do not belong together, and
+        for an encoder that is not the one they were built with.
+    """
+
+    def __init__(
+        self,
+        indexes: str | Path | Sequence[str | Path],
+        *,
+        encoder: str | None = None,
+        device: str | None = "cpu",
+        processes: int = 1,
+        effort: Effort = Effort(),  # noqa: B008 - frozen
+    ) -> None:
+        paths = [indexes] if isinstance(indexes, str | Path) else list(indexes)
+        self._index = open_shards(paths, processes=processes, effort=effort)
+        self.query_encoder = XqgQueryEncoder(paths[0], device, encoder=encoder)
+        for path in paths[1:]:
+            check_probes(self.query_encoder.encoder, read_manifest(path)["probes"], str(path))
+
+    def search(
+        self,
+        query: str | NDArray[np.float32],
+        k: int = 10,
+        threads: int = 1,
+        *,
+        language: str | None = None,
+    ) -> list[DenseSearchResult]:
+        """The `k` best passages for a text, or for a vector of shape ``(d,)`` or ``(1, d)``."""
+        queries = [query] if isinstance(query, str) else np.reshape(query, (1, -1))
+        return self.batch_search(queries, [""], k, threads, languages=[language or ""])[""]
+
+    def batch_search(
+        self,
+        queries: Sequence[str] | NDArray[np.float32],
+        q_ids: Sequence[str],
+        k: int = 10,
+        threads: int = 1,
+        *,
+        languages: Sequence[str] | None = None,
+    ) -> dict[str, list[DenseSearchResult]]:
+        """As `FaissSearcher.batch_search`; `languages`, one a query, choose the routes."""
+        vectors = queries
+        if not isinstance(queries, np.ndarray):
+            vectors = self.query_encoder.encode_batch(queries)
+        found = self._index.search(
+            np.asarray(vectors, dtype=np.float32), k, threads=threads, languages=languages
+        )
+        return {
+            qid: [DenseSearchResult(docid, score) for docid, score in hits]
+            for qid, hits in zip(q_ids, found, strict=True)
+        }
+
+    def close(self) -> None:
+        """Close the indexes, and end the processes."""
+        self._index.close()
+
+
+def of_faiss(manifest: Mapping[str, Any]) -> bool:
+    """Whether stock Pyserini's `FaissSearcher` reads the index, or the routes in it."""
+    kind = manifest["kind"]
+    return bool((manifest.get("of", "faiss") if kind == "routed" else kind) == "faiss")
 
 
 class Bm25Searcher(LuceneSearcher):
@@ -122,7 +223,10 @@ class Bm25Searcher(LuceneSearcher):
     def __init__(self, index_dir: str | Path) -> None:
         manifest = read_manifest(index_dir)
         if manifest["kind"] != "bm25":
-            raise XqgError(f"{index_dir} is a {manifest['kind']} index; open it with XqgSearcher")
+            raise XqgError(
+                f"{index_dir} is a {manifest['kind']} index; open it with "
+                "pyserini_xqg.search.open_searcher"
+            )
         super().__init__(str(index_dir))
         set_analyzer(self, manifest["analyzer"])
         self._text = query_text(manifest["analyzer"])

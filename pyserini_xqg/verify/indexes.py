@@ -1,17 +1,20 @@
-"""Checks of an index: FAISS of any type, routed, or BM25."""
+"""Checks of an index of any kind, and of an export."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyserini_xqg.export import FORMS, VECTORS, read_parts
 from pyserini_xqg.flat import block_rows, open_index, read_flat
+from pyserini_xqg.lucene import FLAT, HNSW
 from pyserini_xqg.manifest import read_manifest
 from pyserini_xqg.shards import BLOCK
+from pyserini_xqg.verify.against import Rows, against
 from pyserini_xqg.verify.check import (
     ERROR,
     OK,
@@ -27,17 +30,11 @@ from pyserini_xqg.verify.check import (
     count_docids,
     digest_of,
 )
+from pyserini_xqg.verify.lucene import verify_bm25, verify_dense
 from pyserini_xqg.verify.norms import Norms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from pyserini_xqg.store import Store
-
-#: Of the vector's norm: what two machines may differ by.
-TOLERANCE = 1e-5
-
-Rows = Callable[[Sequence[int]], Iterator[tuple[list[str], "NDArray[np.float32]"]]]
 
 
 def verify_index(path: Path, settings: Settings) -> Iterator[Check]:
@@ -56,9 +53,10 @@ def _describe(path: Path) -> Verdict:
         return ERROR, f"kind {manifest['kind']!r} is none of {', '.join(_KINDS)}"
     if manifest["kind"] == "routed":
         return OK, f"routed, {' '.join(manifest['routes'])} and {manifest['fallback']}"
-    kind = manifest["type"] if manifest["kind"] == "faiss" else manifest["analyzer"]
+    fact = {"faiss": "type", "bm25": "analyzer"}.get(manifest["kind"])
+    more = f", {manifest[fact]}" if fact else ""
     languages = " ".join(manifest["languages"]) or "no queries"
-    return OK, f"{manifest['kind']}, {kind}, {manifest['passages']} passages, {languages}"
+    return OK, f"{manifest['kind']}{more}, {manifest['passages']} passages, {languages}"
 
 
 def _faiss(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
@@ -66,20 +64,49 @@ def _faiss(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Itera
     yield counted
     yield check(path, "checksums", lambda: _checksums(path, manifest))
     if counted.verdict != ERROR:
-        rows = _rows_of(path, manifest)
-        norms = Norms()
-        readable = check(path, "vectors", lambda: _read(manifest, rows, norms))
-        if readable.verdict == OK:
-            yield check(path, "finite", norms.finite)
-            yield check(path, "zero", norms.zero)
-            yield check(path, "norms", norms.outliers)
-        else:
-            yield readable
-        if settings.store is not None:
-            store = settings.store
-            yield check(path, "store", lambda: _against(path, manifest, rows, store))
+        yield from _vectors(path, manifest, _rows_of(path, manifest), settings)
     yield check_docids(path)
     yield check_encoder(path, manifest, settings)
+
+
+def _export(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
+    def rows(sizes: Sequence[int]) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        return read_parts(path / VECTORS, manifest["kind"], sizes)
+
+    yield check(path, "counts", lambda: _same_docids(path, manifest, rows))
+    yield from _vectors(path, manifest, rows, settings)
+    yield check_docids(path)
+    yield check_encoder(path, manifest, settings)
+
+
+def _same_docids(path: Path, manifest: Mapping[str, Any], rows: Rows) -> Verdict:
+    """As many rows as the manifest says, in the order of the file ``docid``."""
+    with open(path / "docid", encoding="utf-8", errors="replace", newline="\n") as file:
+        for docids, vectors in rows(_cut(manifest["passages"])):
+            expected = [line.removesuffix("\n") for line in islice(file, len(docids))]
+            if docids != expected:
+                return ERROR, f"other docids than in the file docid, from {docids[0]!r} on"
+            if vectors.shape[1] != manifest["dimension"]:
+                return ERROR, f"dimension {vectors.shape[1]}, not {manifest['dimension']}"
+        if file.readline():
+            return ERROR, f"more than {manifest['passages']} docids in the file docid"
+    return OK, f"{manifest['passages']} docids and vectors, dimension {manifest['dimension']}"
+
+
+def _vectors(
+    path: Path, manifest: Mapping[str, Any], rows: Rows, settings: Settings
+) -> Iterator[Check]:
+    norms = Norms()
+    readable = check(path, "vectors", lambda: _read(manifest, rows, norms))
+    if readable.verdict == OK:
+        yield check(path, "finite", norms.finite)
+        yield check(path, "zero", norms.zero)
+        yield check(path, "norms", norms.outliers)
+    else:
+        yield readable
+    if settings.store is not None:
+        store = settings.store
+        yield check(path, "store", lambda: against(path, manifest, rows, store))
 
 
 def _counts(path: Path, manifest: Mapping[str, Any]) -> Verdict:
@@ -149,61 +176,6 @@ def _cut(rows: int) -> list[int]:
     return [min(BLOCK, rows - start) for start in range(0, rows, BLOCK)]
 
 
-def _against(path: Path, manifest: Mapping[str, Any], rows: Rows, store: Store) -> Verdict:
-    """Fuse the store again, block by block, and compare."""
-    from pyserini_xqg.index import corpus_centres
-    from pyserini_xqg.settings import Fusion
-
-    if not _exact(path, manifest):
-        return SKIPPED, f"type {manifest['type']} does not keep the vectors as they are"
-    if (store.passages, store.dimension) != (manifest["passages"], manifest["dimension"]):
-        return ERROR, (
-            f"the store has {store.passages} passages of dimension {store.dimension}; give the "
-            "one that the index was made from, all shards in order"
-        )
-    languages = store.choose(list(manifest["languages"]))
-    fusion = Fusion(
-        manifest["method"],
-        manifest["alpha"],
-        manifest["weights"],
-        manifest["centred"],
-        manifest["l2_norm"],
-    )
-    centres = corpus_centres(store, languages) if fusion.centre else None
-    sizes = [size for shard in store.paths for size in _cut(type(store)([shard]).passages)]
-    far, worst = Findings(), 0.0
-    for block, (docids, vectors) in zip(store.blocks(languages), rows(sizes), strict=True):
-        if docids != block.docids:
-            here, there = next(pair for pair in zip(docids, block.docids, strict=True)
-                               if pair[0] != pair[1])  # fmt: skip
-            return ERROR, f"docid {here!r} where the store has {there!r}"
-        expected = fusion.apply(block, centres)
-        lengths = np.linalg.norm(expected.astype(np.float64), axis=1)
-        apart = np.linalg.norm(vectors.astype(np.float64) - expected, axis=1)
-        ratios = apart / np.where(lengths > 0, lengths, 1)
-        worst = max(worst, float(np.nan_to_num(ratios, nan=np.inf).max()))
-        for row in np.flatnonzero(~(ratios <= TOLERANCE)):
-            far.add(docids[row])
-    if far:
-        return ERROR, (
-            f"{far.count} of {store.passages} vectors differ from the store's, by up to "
-            f"{worst:.1e} of their length: {far}; build the index again"
-        )
-    if manifest.get("store") not in (None, store.digest):
-        return WARNING, "the same vectors, though it was made from other files (shards, merged)"
-    return OK, f"the same vectors (within {worst:.1e} of their length)"
-
-
-def _exact(path: Path, manifest: Mapping[str, Any]) -> bool:
-    import faiss
-
-    if manifest["type"] == "flat":
-        return True
-    owner = open_index(path / "index")  # what `downcast_index` gives dies with it
-    index = faiss.downcast_index(owner)
-    return isinstance(faiss.downcast_index(getattr(index, "storage", index)), faiss.IndexFlat)
-
-
 def _routed(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
     folders = [path / name for name in sorted({*manifest["routes"].values(), manifest["fallback"]})]
     yield check(path, "routes", lambda: _routes(path, manifest, folders))
@@ -230,44 +202,11 @@ def _routes(path: Path, manifest: Mapping[str, Any], folders: Sequence[Path]) ->
     return OK, f"{len(folders)} indexes of the same passages"
 
 
-def _bm25(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
-    yield check(path, "lucene", lambda: _lucene(path, manifest))
-
-
-def _lucene(path: Path, manifest: Mapping[str, Any]) -> Verdict:
-    """Lucene's own checksums of every file, the number of documents, and their ids."""
-    from pyserini_xqg.java import prepare
-
-    prepare()
-    import pyserini.index.lucene  # noqa: F401 - starts Java with Anserini
-    from jnius import JavaException, autoclass, cast
-
-    files = autoclass("java.nio.file.Paths")
-    directory = autoclass("org.apache.lucene.store.FSDirectory")
-    try:
-        reader = autoclass("org.apache.lucene.index.DirectoryReader").open(
-            directory.open(files.get(str(path)))
-        )
-        leaves = reader.leaves()
-        for number in range(leaves.size()):
-            leaf = cast("org.apache.lucene.index.LeafReaderContext", leaves.get(number)).reader()
-            cast("org.apache.lucene.index.CodecReader", leaf).checkIntegrity()
-        twice = Findings()
-        ids = (
-            autoclass("org.apache.lucene.index.MultiTerms")
-            .getTerms(cast("org.apache.lucene.index.IndexReader", reader), "id")
-            .iterator()
-        )
-        while (term := ids.next()) is not None:
-            if ids.docFreq() > 1:
-                twice.add(term.utf8ToString())
-    except JavaException as error:
-        return ERROR, f"Lucene: {str(error).splitlines()[0]}; build the index again"
-    if reader.numDocs() != manifest["passages"]:
-        return ERROR, f"{reader.numDocs()} documents, the manifest says {manifest['passages']}"
-    if twice:
-        return ERROR, f"duplicate docids: {twice}"
-    return OK, f"{reader.numDocs()} documents, all docids different, Lucene's checksums hold"
-
-
-_KINDS = {"faiss": _faiss, "routed": _routed, "bm25": _bm25}
+_KINDS = {
+    "faiss": _faiss,
+    "routed": _routed,
+    "bm25": verify_bm25,
+    FLAT: verify_dense,
+    HNSW: verify_dense,
+    **dict.fromkeys(FORMS, _export),
+}
