@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -83,25 +84,27 @@ def read_collection(
         For broken input, a judged topic that the topics lack, a topic without a cluster, and if no
         topic has a relevant passage.
     """
+    everything = read_qrels(qrels)
     judged = {
         qid: of_topic
-        for qid, of_topic in read_qrels(qrels).items()
+        for qid, of_topic in everything.items()
         if any(relevance > 0 for relevance in of_topic.values())
     }
     if not judged:
         raise XqgError(f"{qrels}: no topic has a relevant passage")
+    if empty := len(everything) - len(judged):
+        warnings.warn(
+            f"{qrels}: {empty} topic(s) without a relevant passage are left out", stacklevel=2
+        )
     asked = {topic.qid: topic for topic in read_topics(topics, language)}
     if missing := judged.keys() - asked.keys():
         raise XqgError(
             f"{qrels}: {len(missing)} judged topic(s) are not in {topics}, e.g. {min(missing)!r}"
         )
-    bound = clusters_of(judged) if clusters is None else _read_clusters(Path(clusters))
-    if missing := judged.keys() - bound.keys():
-        raise XqgError(f"{clusters}: no cluster for {len(missing)} topic(s), e.g. {min(missing)!r}")
     return Collection(
         {qid: topic for qid, topic in asked.items() if qid in judged},
         judged,
-        {qid: bound[qid] for qid in judged},
+        clusters_of(judged) if clusters is None else read_clusters(clusters, judged),
     )
 
 
@@ -130,6 +133,33 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
             raise XqgError(f"{path}:{line.number}: {docid!r} is judged twice for topic {qid!r}")
         qrels[qid][docid] = value
     return qrels
+
+
+def read_clusters(path: str | Path, topics: Iterable[str]) -> dict[str, str]:
+    """The clusters of these topics, from a file of topic id and cluster, a topic a line.
+
+    Raises
+    ------
+    XqgError
+        If the file is missing, a line is not of that form or repeats a topic, or a topic has none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise XqgError(f"no such file: {path}")
+    bound: dict[str, str] = {}
+    for line in read_lines(path):
+        where = f"{path}:{line.number}"
+        try:
+            qid, cluster = line.content.decode().split()
+        except ValueError:
+            raise XqgError(f"{where}: expected topic id and cluster") from None
+        if qid in bound:
+            raise XqgError(f"{where}: topic {qid!r} is given twice")
+        bound[qid] = cluster
+    topics = list(topics)
+    if missing := sorted(set(topics) - bound.keys()):
+        raise XqgError(f"{path}: no cluster for {len(missing)} topic(s), e.g. {missing[0]!r}")
+    return {qid: bound[qid] for qid in topics}
 
 
 def clusters_of(qrels: Qrels) -> dict[str, str]:
@@ -174,14 +204,3 @@ def halves(collection: Collection, seed: int = 0) -> tuple[Collection, Collectio
     dev = set(names[: len(names) // 2])
     of_dev = {qid for qid, name in collection.clusters.items() if name in dev}
     return collection.only(of_dev), collection.only(collection.topics.keys() - of_dev)
-
-
-def _read_clusters(path: Path) -> dict[str, str]:
-    bound: dict[str, str] = {}
-    for line in read_lines(path):
-        try:
-            qid, cluster = line.content.decode().split()
-        except ValueError:
-            raise XqgError(f"{path}:{line.number}: expected topic id and cluster") from None
-        bound[qid] = cluster
-    return bound

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,12 +36,14 @@ def read_run(path: str | Path) -> dict[str, list[Hit]]:
     Parameters
     ----------
     path : path-like
-        Six columns: topic id, Q0, docid, rank, score, tag.
+        Six columns: topic id, Q0, docid, rank, score, tag. Or three, as Tevatron writes them: topic
+        id, docid, score, best first.
 
     Raises
     ------
     XqgError
-        If the file is missing, a line is not of that form, or a docid stands twice for one topic.
+        If the file is missing, a line is not of that form, scores of a file of three columns rise,
+        or a docid stands twice for one topic.
     """
     path = Path(path)
     if not path.is_file():
@@ -48,16 +51,29 @@ def read_run(path: str | Path) -> dict[str, list[Hit]]:
     ranked: dict[str, dict[str, tuple[int, float]]] = {}
     for line in read_lines(path):
         try:
-            qid, _, docid, rank, score, _ = line.content.decode().split()
+            columns = line.content.decode().split()
+            if len(columns) == 3:
+                qid, docid, score = columns
+                rank = str(len(ranked.get(qid, {})) + 1)
+            else:
+                qid, _, docid, rank, score, _ = columns
             place = int(rank), float(score)
+            if not isfinite(place[1]):
+                raise ValueError
         except ValueError:
             raise XqgError(
                 f"{path}:{line.number}: expected the six columns of a TREC run (topic id, Q0, "
-                "docid, rank, score, tag)"
+                "docid, rank, score, tag), or three (topic id, docid, score), in UTF-8 and with "
+                "finite scores"
             ) from None
         of_topic = ranked.setdefault(qid, {})
         if docid in of_topic:
             raise XqgError(f"{path}:{line.number}: {docid!r} is returned twice for topic {qid!r}")
+        if len(columns) == 3 and of_topic and place[1] > next(reversed(of_topic.values()))[1]:
+            raise XqgError(
+                f"{path}:{line.number}: the score rises; three columns are topic id, docid and "
+                "score, best first (a file of ranks must be made a TREC run)"
+            )
         of_topic[docid] = place
     return {
         qid: [
@@ -66,6 +82,36 @@ def read_run(path: str | Path) -> dict[str, list[Hit]]:
         ]
         for qid, of_topic in ranked.items()
     }
+
+
+def read_runs(paths: Sequence[str | Path]) -> dict[str, dict[str, list[Hit]]]:
+    """Runs by name, as `file_names` has it.
+
+    Raises
+    ------
+    XqgError
+        For a broken run, or one that is given twice.
+    """
+    names = file_names(paths, ".run")
+    return {name: read_run(path) for name, path in zip(names, paths, strict=True)}
+
+
+def file_names(paths: Sequence[str | Path], suffix: str) -> list[str]:
+    """What tables call files: their names without the suffix; the path where two share a name.
+
+    Raises
+    ------
+    XqgError
+        If a file is given twice.
+    """
+    short = [Path(path).name.removesuffix(suffix) for path in paths]
+    names = [
+        name if short.count(name) == 1 else str(path)
+        for name, path in zip(short, paths, strict=True)
+    ]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise XqgError(f"{twice[0]} is given twice")
+    return names
 
 
 def write_run(path: str | Path, run: Run, tag: str) -> None:
@@ -124,6 +170,8 @@ def stream_corpus(corpus: str | Path) -> Iterator[CorpusRow]:
             for line in read_lines(unpacked(name, Path(work))):
                 where = f"{name}:{line.number}"
                 if is_tsv(name):
+                    if line.number == 1 and line.content.split(b"\t")[0].strip() == b"id":
+                        continue  # the header of the XOR-TyDi corpus
                     yield CorpusRow(parse_tsv_passage(line.content, where), "")
                 else:
                     language = _language(line.content, where)

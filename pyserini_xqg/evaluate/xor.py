@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.errors import XqgError
+from pyserini_xqg.evaluate.by_query import write_by_query
 from pyserini_xqg.evaluate.predictions import (
     TOKENIZERS,
     Prediction,
@@ -25,6 +27,7 @@ from pyserini_xqg.evaluate.predictions import (
     read_gold,
     read_predictions,
 )
+from pyserini_xqg.evaluate.report import Cell, Section, Table, add_output_options, publish
 from pyserini_xqg.files import write_json
 
 BUDGETS = (2000, 5000)
@@ -45,6 +48,8 @@ class XorScores(NamedTuple):
         Questions that the run does not answer; the official script leaves them out.
     short : dict of int to int
         By budget, questions with fewer tokens than it.
+    hits : dict of int to dict of str to bool
+        Whether the answer is there, by budget and question.
     """
 
     by_language: dict[int, dict[str, float]]
@@ -52,6 +57,7 @@ class XorScores(NamedTuple):
     counted: dict[str, int]
     unanswered: list[str]
     short: dict[int, int]
+    hits: dict[int, dict[str, bool]]
 
 
 def score_xor(
@@ -69,7 +75,7 @@ def score_xor(
         of the questions is answered.
     """
     gold = {question.qid: question for question in questions}
-    hits: dict[int, dict[str, list[bool]]] = {budget: {} for budget in budgets}
+    hits: dict[int, dict[str, bool]] = {budget: {} for budget in budgets}
     short = dict.fromkeys(budgets, 0)
     answered: set[str] = set()
     for prediction in predictions:
@@ -89,13 +95,15 @@ def score_xor(
         for budget in budgets:
             short[budget] += len(tokens) < budget
             read = " ".join(tokens[:budget])
-            found = any(answer in read for answer in question.answers)
-            hits[budget].setdefault(question.language, []).append(found)
+            hits[budget][question.qid] = any(answer in read for answer in question.answers)
+    counted = dict(sorted(Counter(gold[qid].language for qid in hits[budgets[0]]).items()))
     by_language = {
-        budget: {code: 100 * sum(of) / len(of) for code, of in sorted(found.items())}
+        budget: {
+            code: 100 * sum(hit for qid, hit in found.items() if gold[qid].language == code) / n
+            for code, n in counted.items()
+        }
         for budget, found in hits.items()
     }
-    counted = {code: len(of) for code, of in sorted(hits[budgets[0]].items())}
     if not counted:
         raise XqgError("no question of the gold file with a span answer is answered")
     return XorScores(
@@ -104,6 +112,7 @@ def score_xor(
         counted,
         [q.qid for q in questions if q.answers and q.qid not in answered],
         short,
+        hits,
     )
 
 
@@ -121,11 +130,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokenizer", default="official", choices=TOKENIZERS)
     parser.add_argument("--save-predictions", metavar="FILE", help="write the official format")
     parser.add_argument(
+        "--by-query", metavar="CSV", help="write every question's hits, for compare --scores"
+    )
+    parser.add_argument(
         "--allow-missing",
         action="store_true",
         help="leave unanswered questions out of the count, as the official script does",
     )
     parser.add_argument("--allow-short", action="store_true", help="score shorter texts too")
+    add_output_options(parser)
     args = parser.parse_args(argv)
     if args.run and not args.corpus:
         raise XqgError("--run needs --corpus: the measure reads the passages' texts")
@@ -142,26 +155,51 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_json(Path(args.save_predictions), prediction_rows(predictions))
     scores = score_xor(predictions, questions, tokenize, args.budget)
     _check(scores, args.allow_missing, args.allow_short)
-    print(format_xor(scores, official=args.tokenizer == "official"))
+    official = args.tokenizer == "official"
+    if args.by_query:
+        named = {_name(budget, official): hits for budget, hits in scores.hits.items()}
+        write_by_query(args.by_query, named)
+    section = xor_section(scores, official=official)
+    publish([section], args.output, "XOR-Retrieve", overwrite=args.overwrite)
 
 
-def format_xor(scores: XorScores, *, official: bool) -> str:
-    """A table: a row a budget, a column a language, the mean, and the coverage below."""
+def xor_section(scores: XorScores, *, official: bool) -> Section:
+    """A table: a row a budget, a column a language, the mean; coverage above it."""
     languages = list(scores.counted)
     total, missing = sum(scores.counted.values()), len(scores.unanswered)
-    lines = [f"{'':<14}{''.join(f'{code:>7}' for code in languages)}{'mean':>7}"]
+    rows: list[list[Cell]] = []
     for budget, by_language in scores.by_language.items():
-        name = f"R@{budget / 1000:g}kt" if budget >= 1000 else f"R@{budget}t"
-        cells = "".join(f"{by_language[code]:7.2f}" for code in languages)
-        lines.append(f"{name:<14}{cells}{scores.mean[budget]:7.2f}")
-    counts = "".join(f"{scores.counted[code]:7}" for code in languages)
-    lines.append(f"{'n':<14}{counts}{total:7}")
+        rows.append(
+            [
+                _name(budget, official),
+                *(by_language[code] for code in languages),
+                scores.mean[budget],
+            ]
+        )
+    rows.append(["n", *scores.counted.values(), total])
     covered = 100 * total / (total + missing)
     short = ", ".join(f"{count} under {budget}" for budget, count in scores.short.items())
-    lines.append(f"coverage {covered:.1f} % ({missing} unanswered); short of tokens: {short}")
-    if not official:
-        lines.append("NOT OFFICIAL: not the official tokenizer")
-    return "\n".join(lines)
+    return Section(
+        "XOR-Retrieve",
+        [f"coverage {covered:.1f} % ({missing} unanswered); short of tokens: {short}"],
+        [
+            Table(
+                "xor",
+                "Questions with an answer in the first tokens, %",
+                ["", *languages, "mean"],
+                rows,
+                formats=dict.fromkeys([*languages, "mean"], ".2f"),
+                note="The mean is that of the languages.",
+            )
+        ],
+        caveat="" if official else "NOT OFFICIAL: not the official tokenizer",
+    )
+
+
+def _name(budget: int, official: bool) -> str:
+    name = f"R@{budget / 1000:g}kt" if budget >= 1000 else f"R@{budget}t"
+    # In the name itself, so that no figure goes anywhere without it.
+    return name if official else f"{name} (not official)"
 
 
 def _check(scores: XorScores, allow_missing: bool, allow_short: bool) -> None:

@@ -1,0 +1,192 @@
+"""Exact retrieval from an embedding store, for many fusions in one pass, without an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+
+from pyserini_xqg.blocks import Block
+from pyserini_xqg.evaluate.runs import Hit
+from pyserini_xqg.records import Topic
+from pyserini_xqg.rows import docids_of
+from pyserini_xqg.settings import Fusion
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pyserini_xqg.encoder import Encoder
+    from pyserini_xqg.store import Store
+
+    Vectors = NDArray[np.float32]
+
+Name = TypeVar("Name")
+#: The languages whose queries are folded in for topics in a given language.
+Members = Callable[[str], Sequence[str]]
+
+
+class Part(NamedTuple):
+    """Some passages of a store: their row numbers, shape (n,), and their vectors."""
+
+    rows: NDArray[np.int64]
+    block: Block
+
+
+class System(NamedTuple):
+    """One way to make a passage's vector.
+
+    Attributes
+    ----------
+    fusion : Fusion
+    members : callable
+        By a topic's language, the languages to fold in. Topics with different answers are searched
+        among different vectors, as in a routed index.
+    change : callable or None
+        What a part's sums and counts become before they are fused.
+    """
+
+    fusion: Fusion
+    members: Members
+    change: Callable[[Part], Block] | None = None
+
+
+def everyone(languages: Sequence[str]) -> Members:
+    """All of them, whatever the topic."""
+    return lambda asked: languages
+
+
+def routed(languages: Sequence[str]) -> Members:
+    """The topic's own language, or all of them for topics in another: a routed index."""
+    return lambda asked: (asked,) if asked in languages else languages
+
+
+def others(languages: Sequence[str]) -> Members:
+    """All but the topic's own."""
+    return lambda asked: tuple(code for code in languages if code != asked)
+
+
+def open_encoder(store: Store, encoder: str | None = None, device: str | None = None) -> Encoder:
+    """The encoder of a store, for its topics.
+
+    Parameters
+    ----------
+    store : Store
+    encoder : str or None
+        Another place of the same model.
+    device : str or None
+
+    Raises
+    ------
+    XqgError
+        If it cannot be loaded, or is not the one that the store was encoded with.
+    """
+    from pyserini_xqg.encoder import Encoder
+    from pyserini_xqg.probes import check_probes
+
+    loaded = Encoder(store.encoder.at(encoder), device=device)
+    check_probes(loaded, store.manifest["probes"], str(store.paths[0]))
+    return loaded
+
+
+def parts_of(
+    store: Store, languages: Sequence[str] | None = None, *, keep: bool = False
+) -> Iterator[Part]:
+    """The store as it is, block by block; the parameters are those of `Store.blocks`."""
+    first = 0
+    for block in store.blocks(languages, keep=keep):
+        yield Part(np.arange(first, first + len(block.docids)), block)
+        first += len(block.docids)
+
+
+def retrieve(
+    store: Store,
+    parts: Iterable[Part],
+    systems: Mapping[Name, System],
+    topics: Sequence[Topic],
+    vectors: Vectors,
+    *,
+    hits: int,
+    centres: Mapping[str, Vectors] | None = None,
+) -> Iterator[tuple[Name, dict[str, list[Hit]]]]:
+    """The best passages of every topic by the dot product, for every system.
+
+    Memory holds a part, a part's fused vectors, and for every system and topic the best so far.
+
+    Parameters
+    ----------
+    store : Store
+        For docids, which are read at the end and only of passages that are returned.
+    parts : iterable of Part
+        Every row of the store once, in any order, with the languages that the systems fold in.
+    systems : mapping of name to System
+    topics : sequence of Topic
+    vectors : array, shape (len(topics), d), float32
+        From the query side of the store's encoder.
+    hits : int
+        Passages a topic; fewer if the store has fewer.
+    centres : mapping of language to array, shape (d,), or None
+        For fusions that centre.
+
+    Yields
+    ------
+    name, run
+        In the order of `systems`; runs are made one at a time, because many would not fit.
+    """
+    from faiss import METRIC_INNER_PRODUCT, ResultHeap, knn
+    from tqdm import tqdm
+
+    hits = min(hits, store.passages)
+    heaps = {name: ResultHeap(len(topics), hits, keep_max=True) for name in systems}
+    asked = {name: _by_members(system.members, topics) for name, system in systems.items()}
+    by_change: dict[Callable[[Part], Block] | None, list[Name]] = {}
+    for name, system in systems.items():
+        by_change.setdefault(system.change, []).append(name)
+    with tqdm(total=store.passages, desc="retrieving", unit="passage", disable=None) as bar:
+        for part in parts:
+            for change, names in by_change.items():
+                block = part.block if change is None else change(part)
+                for name in names:
+                    for members, of in asked[name].items():
+                        fused = _fused(systems[name].fusion, block, members, centres)
+                        scores, found = knn(
+                            vectors[of], fused, min(hits, len(fused)), metric=METRIC_INNER_PRODUCT
+                        )
+                        heaps[name].add_result_subset(of, scores, part.rows[found])
+            bar.update(len(part.rows))
+    returned: set[int] = set()
+    for heap in heaps.values():
+        heap.finalize()
+        returned.update(heap.I.ravel().tolist())
+    docids = docids_of(store, returned)
+    for name, heap in heaps.items():
+        yield (
+            name,
+            {
+                topic.qid: [Hit(docids[row], score) for row, score in zip(of, scores, strict=True)]
+                for topic, of, scores in zip(topics, heap.I.tolist(), heap.D.tolist(), strict=True)
+            },
+        )
+
+
+def _by_members(members: Members, topics: Sequence[Topic]) -> dict[tuple[str, ...], list[int]]:
+    """Numbers of topics by the languages folded in for them."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, topic in enumerate(topics):
+        groups.setdefault(tuple(members(topic.language)), []).append(number)
+    return groups
+
+
+def _fused(
+    fusion: Fusion, block: Block, members: Sequence[str], centres: Mapping[str, Vectors] | None
+) -> Vectors:
+    """The vectors to search, with the queries of these languages alone."""
+    own = replace(fusion, weights={c: w for c, w in fusion.weights.items() if c in members})
+    return own.apply(
+        block._replace(
+            sums={code: block.sums[code] for code in members},
+            counts={code: block.counts[code] for code in members},
+        ),
+        centres if fusion.centre else None,
+    )
