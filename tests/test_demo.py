@@ -38,11 +38,11 @@ def test_everything_is_there(demo):
     table = (demo / "table.txt").read_text(encoding="utf-8")
     assert CAVEAT in page
     assert CAVEAT in table
-    assert "src='data:image/png;base64," in page
+    assert 'src="data:image/png;base64,' in page
     assert not re.search(r"(src|href)=['\"]?https?:", page)  # one file, nothing fetched
     for language in LANGUAGES:
-        assert f"lang='{language}'" in page
-    assert page.count("class='hit right'") >= 1
+        assert f'lang="{language}"' in page
+    assert page.count('class="hit right"') >= 1
     assert (demo / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert len(re.findall(r"^n +(90 +){7}630 +90$", table, re.MULTILINE)) == 2
 

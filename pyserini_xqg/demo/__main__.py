@@ -31,22 +31,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"[{time.monotonic() - began:5.1f} s] {what}", file=sys.stderr, flush=True)
 
     say("starting Java and loading the libraries")
-    from pyserini_xqg.demo.page import write_page
+    from pyserini_xqg.demo.page import searches
     from pyserini_xqg.demo.pipeline import Demo
-    from pyserini_xqg.demo.plot import write_plot
-    from pyserini_xqg.demo.table import format_table
+    from pyserini_xqg.demo.sections import sections
+    from pyserini_xqg.evaluate.page import as_page
+    from pyserini_xqg.evaluate.plots import as_png
+    from pyserini_xqg.evaluate.text import as_text
 
     results = Demo(output, say).run()
-    table = format_table(results)
-    (output / "table.txt").write_text(table, encoding="utf-8")
+    found = sections(results)
+    text, picture = as_text(found), as_png(found[0].plots[0])
+    page = as_page(
+        "Questions in seven languages, passages in English",
+        found,
+        {"plot.png": picture},
+        "demo/page.html",
+        searches=searches(results),
+    )
+    (output / "table.txt").write_text(text, encoding="utf-8")
     (output / "commands.sh").write_text("\n".join(results.commands) + "\n", encoding="utf-8")
-    write_plot(results, output / "plot.png")
-    write_page(results, output)
+    (output / "plot.png").write_bytes(picture)
+    (output / "index.html").write_text(page, encoding="utf-8")
     say("done")
-    print(table)
-    print("The commands that led here; put your own files in their place:\n")
-    print("\n".join(f"  {command}" for command in results.commands))
-    print(f"\nRuns, plot and page: {output / 'index.html'}")
+    print(text)
+    print(f"Runs, plot and page: {output / 'index.html'}")
 
 
 def _empty(output: Path) -> Path:

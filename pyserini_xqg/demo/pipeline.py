@@ -10,43 +10,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.demo import BUDGETS, LANGUAGES, MEASURES, TINY_ENCODER, XQG_MINI
-from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
+from pyserini_xqg.evaluate.collection import Collection, read_collection
 from pyserini_xqg.evaluate.predictions import (
     Prediction,
     predictions_of_run,
     read_gold,
     simple_tokenizer,
 )
+from pyserini_xqg.evaluate.scores import Scores, score_run
 from pyserini_xqg.evaluate.trec import score_by_topic
 from pyserini_xqg.evaluate.xor import score_xor
-from pyserini_xqg.search import read_topics
 
 #: What the dev half chooses among; 0 is no augmentation.
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 #: Weights of the dense run beside BM25, whose scores are some 30 times as large; 1 is dense alone.
 WEIGHTS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
 _CHOSEN_BY = "RR@10"
-
-
-class Scores(NamedTuple):
-    """One measure of one system on the test half: percentages by language, and over all of them.
-
-    Attributes
-    ----------
-    by_language : dict of str to float
-        The seven query languages and English.
-    intervals : dict of str to tuple of two floats
-        Their 95 % bootstrap intervals, passages resampled.
-    mean : float
-        Of the seven query languages.
-    interval : tuple of two floats
-        The same for that mean.
-    """
-
-    by_language: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
-    mean: float
-    interval: tuple[float, float]
 
 
 class System(NamedTuple):
@@ -64,8 +43,8 @@ class Results(NamedTuple):
     Attributes
     ----------
     systems : list of System
-    topics : dict of str to int
-        Test topics by language.
+    collection : Collection
+        The test half.
     alpha, weight : float
         Chosen on the dev half.
     commands : list of str
@@ -73,7 +52,7 @@ class Results(NamedTuple):
     """
 
     systems: list[System]
-    topics: dict[str, int]
+    collection: Collection
     alpha: float
     weight: float
     commands: list[str]
@@ -94,11 +73,9 @@ class Demo:
         self.output = output
         self.say = say
         self.commands: list[str] = []
-        self._topics = {half: read_topics(XQG_MINI / f"topics.{half}.jsonl") for half in _HALVES}
-        self._passage_of = {
-            line.split()[0]: line.split()[2]
-            for half in _HALVES
-            for line in (XQG_MINI / f"qrels.{half}.txt").read_text().splitlines()
+        self._collections = {
+            half: read_collection(XQG_MINI / f"topics.{half}.jsonl", XQG_MINI / f"qrels.{half}.txt")
+            for half in ("dev", "test")
         }
 
     def run(self) -> Results:
@@ -126,12 +103,8 @@ class Demo:
             "pyserini_xqg.run", "pyserini.eval.trec_eval", "-c", "-m", "recip_rank",
             XQG_MINI / "qrels.test.txt", fused.run, execute=False,
         )  # fmt: skip
-        counts = {
-            language: sum(topic.language == language for topic in self._topics["test"])
-            for language in (*LANGUAGES, "en")
-        }
         systems += [routed, bm25, fused, alone, passages]
-        return Results(systems, counts, alpha, weight, self.commands)
+        return Results(systems, self._collections["test"], alpha, weight, self.commands)
 
     def _encode(self) -> None:
         self._command(
@@ -195,29 +168,19 @@ class Demo:
         scores = {}
         for value in values:
             run = run_on_dev(value)
-            scores[value] = self._pooled(run, "dev", _CHOSEN_BY)
+            scores[value] = self._pooled_on_dev(run)
             run.unlink()
         return max(scores, key=lambda value: (scores[value], -value))
 
-    def _pooled(self, run: Path, half: str, measure: str) -> float:
-        by_topic = score_by_topic(XQG_MINI / f"qrels.{half}.txt", run, [measure])[measure]
-        asked = [t.qid for t in self._topics[half] if t.language in LANGUAGES]
+    def _pooled_on_dev(self, run: Path) -> float:
+        dev = self._collections["dev"]
+        by_topic = score_by_topic(dev.qrels, run, [_CHOSEN_BY])[_CHOSEN_BY]
+        asked = [qid for language in LANGUAGES for qid in dev.by()[language]]
         return sum(by_topic[qid] for qid in asked) / len(asked)
 
     def _system(self, name: str, run: Path) -> System:
-        scores = {}
-        by_measure = score_by_topic(XQG_MINI / "qrels.test.txt", run, list(MEASURES))
-        for measure, by_topic in by_measure.items():
-            of: dict[str, dict[str, float]] = {}
-            for topic in self._topics["test"]:
-                of.setdefault(topic.language, {})[topic.qid] = 100 * by_topic[topic.qid]
-            pooled = {qid: score for code in LANGUAGES for qid, score in of[code].items()}
-            scores[measure] = Scores(
-                {code: sum(values.values()) / len(values) for code, values in of.items()},
-                {code: bootstrap_interval(values, self._passage_of) for code, values in of.items()},
-                sum(pooled.values()) / len(pooled),
-                bootstrap_interval(pooled, self._passage_of),
-            )
+        test = self._collections["test"]
+        scores = {measure: score_run(test, run, measure, LANGUAGES) for measure in MEASURES}
         return System(name, run, scores, self._token_recall(run))
 
     def _token_recall(self, run: Path) -> dict[int, float]:
@@ -236,6 +199,3 @@ class Demo:
             self.commands.append(f"python -m {module} {shlex.join(arguments)}")
         if execute:
             import_module(module).main(arguments)
-
-
-_HALVES = ("dev", "test")

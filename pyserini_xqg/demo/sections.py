@@ -1,0 +1,49 @@
+"""The demo's results as sections of a report."""
+
+from __future__ import annotations
+
+from pyserini_xqg.demo import BUDGETS, CAVEAT, LANGUAGES, MEASURES
+from pyserini_xqg.demo.pipeline import Results
+from pyserini_xqg.demo.plot import success_plot
+from pyserini_xqg.evaluate.report import Section, Table
+from pyserini_xqg.evaluate.scores import file_name, scores_table
+
+
+def sections(results: Results) -> list[Section]:
+    """The tables with their picture, then the commands behind them."""
+    tables = [
+        scores_table(
+            f"{name}, %",
+            file_name(measure),
+            {system.name: system.scores[measure] for system in results.systems},
+            results.collection,
+            LANGUAGES,
+        )
+        for measure, name in MEASURES.items()
+    ]
+    heads = [f"R@{budget}t" for budget in BUDGETS]
+    tokens = Table(
+        "tokens",
+        "Answer in the first tokens, %",
+        ["run", *heads],
+        [
+            [system.name, *(system.token_recall[budget] for budget in BUDGETS)]
+            for system in results.systems
+        ],
+        formats=dict.fromkeys(heads, ".1f"),
+        note="Mean of the query languages. Budgets and tokenizer are this collection's own: not "
+        "official figures.",
+    )
+    text = (
+        "Test half; alpha and weight: chosen on the dev half by pooled MRR@10. en: the same "
+        "questions in English, the language of the passages. The last two systems are there for "
+        "comparison."
+    )
+    return [
+        Section("Scores", [text], [*tables, tokens], [success_plot(results)], caveat=CAVEAT),
+        Section(
+            "The commands",
+            ["They led here; put your own files in their place:"],
+            commands=results.commands,
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Conditions with full commands, published figures, and what came out here."""

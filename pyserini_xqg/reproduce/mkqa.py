@@ -1,0 +1,91 @@
+"""MKQA as topics and gold answers: ``id``, ``question``, ``lang``, ``answers``, a row each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.files import input_files, read_lines, sync, unpacked
+from pyserini_xqg.languages import check_language
+from pyserini_xqg.records import parse_json
+
+# What has no short answer that a passage could hold.
+_WITHOUT_SPAN = {"unanswerable", "long_answer", "binary"}
+
+
+def questions(
+    row: dict[str, Any], answers_in: str, languages: Sequence[str] | None
+) -> Iterator[dict[str, Any]]:
+    """The questions of a row in each language, with the answers in one.
+
+    Parameters
+    ----------
+    row : dict
+        ``example_id``, ``queries`` by language, ``answers`` by language: ``type``, ``text``,
+        ``aliases``.
+    answers_in : str
+        The language of the passages.
+    languages : sequence of str or None
+        Of the questions; all by default.
+    """
+    spans = [
+        span
+        for answer in row["answers"][answers_in]
+        if answer["type"] not in _WITHOUT_SPAN
+        for span in (answer["text"], *answer.get("aliases", ()))
+        if span
+    ]
+    if not spans:
+        return
+    for code, question in row["queries"].items():
+        language = check_language(code.replace("_", "-"), "MKQA")  # it says zh_cn
+        if languages is None or language in languages:
+            yield {
+                "id": f"{language}-{row['example_id']}",
+                "question": question,
+                "lang": language,
+                "answers": spans,
+            }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pyserini_xqg.reproduce.mkqa", description=__doc__
+    )
+    parser.add_argument("--input", required=True, help="mkqa.jsonl or mkqa.jsonl.gz")
+    parser.add_argument("--answers-in", default="en", help="the language of the passages (en)")
+    parser.add_argument("--languages", nargs="+", help="of the questions (all)")
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+    args = parser.parse_args(argv)
+    partial = args.output.with_name(args.output.name + ".partial")
+    count = 0
+    with tempfile.TemporaryDirectory() as work, open(partial, "w", encoding="utf-8") as file:
+        for name in input_files(args.input):
+            for line in read_lines(unpacked(name, Path(work))):
+                where = f"{name}:{line.number}"
+                try:
+                    rows = list(
+                        questions(parse_json(line.content, where), args.answers_in, args.languages)
+                    )
+                except (KeyError, TypeError, AttributeError) as error:
+                    raise XqgError(
+                        f"{where}: not as MKQA's rows are (example_id, queries and answers by "
+                        f"language): {error!r}"
+                    ) from None
+                for row in rows:
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += len(rows)
+        sync(file)
+    if not count:
+        raise XqgError(f"{args.input}: no question in the languages asked for has a short answer")
+    partial.replace(args.output)
+
+
+if __name__ == "__main__":
+    run_command(main)
