@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import io
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -244,6 +246,7 @@ def _cluster(ray: Any, address: str | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     own = {"include_dashboard": False} if address == "local" else {}
     host, _, port = address.rpartition(":")
+    restore = fault_handlers()
     try:
         if port.isdecimal() and "/" not in host:  # Ray would try for minutes
             socket.create_connection((host, int(port)), timeout=10).close()
@@ -253,10 +256,32 @@ def _cluster(ray: Any, address: str | None) -> Iterator[None]:
             f"--ray-address {address}: no cluster there ({str(error).strip().splitlines()[0]}); "
             "start one with ray start --head, or leave the address out for one of this machine"
         ) from None
+    finally:
+        restore()
     try:
         yield
     finally:
         ray.shutdown()
+        restore()
+
+
+def fault_handlers() -> Callable[[], None]:
+    """A function that brings back today's handlers of fault signals.
+
+    Ray takes them when it starts and resets them when it ends; a Java machine in this process
+    lives by its own, and dies at its next pause without them.
+    """
+    libc = ctypes.CDLL(None)
+    kept = {}
+    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+        kept[number] = ctypes.create_string_buffer(256)  # larger than any struct sigaction
+        libc.sigaction(number, None, kept[number])
+
+    def restore() -> None:
+        for number, action in kept.items():
+            libc.sigaction(number, action, None)
+
+    return restore
 
 
 def _resources(ray: Any, options: argparse.Namespace) -> dict[str, float]:

@@ -30,10 +30,13 @@ ray = pytest.importorskip("ray")
 def cluster():
     # Tasks have one core and so one thread each: what they make is compared with what we make.
     torch.set_num_threads(1)
+    restore = ray_engine.fault_handlers()  # other tests have a Java machine in this process
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    restore()
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield
     ray.shutdown()
+    restore()
 
 
 @pytest.fixture
