@@ -198,15 +198,10 @@ def _read_blocks(
                     language: values.read(n)[:, 0].astype(np.int32)
                     for language, values in counts.items()
                 }
-                read = {
-                    name: values.read(n).astype(np.float32, copy=False)
-                    for name, values in vectors.items()
-                }
+                read = {name: values.vectors(n) for name, values in vectors.items()}
                 kept = (
                     {
-                        language: values.read(int(count[language].sum())).astype(
-                            np.float32, copy=False
-                        )
+                        language: values.vectors(int(count[language].sum()))
                         for language, values in queries.items()
                     }
                     if keep

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pyserini_xqg.blocks import Block
+from pyserini_xqg.columns import Column
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.output import OutputFolder
 from pyserini_xqg.shards import BLOCK
@@ -77,6 +78,16 @@ def test_float16(tmp_path):
     write(tmp_path / "s", made, dtype="float16")
     assert np.load(tmp_path / "s/passages.npy").dtype == np.float16
     same(list(Store([tmp_path / "s"]).blocks()), made, rtol=1e-3)
+
+
+def test_every_float16_is_read_as_numpy_widens_it(tmp_path):
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(-1, 64)
+    np.save(tmp_path / "halves.npy", halves)
+    column = Column(tmp_path / "halves.npy", 64)
+    read = [column.vectors(len(halves) // 2) for _ in range(2)]
+    column.close()
+    assert all(part.dtype == np.float32 for part in read)
+    np.testing.assert_array_equal(np.concatenate(read), halves.astype(np.float32))
 
 
 def test_float16_overflow_is_refused(tmp_path):
