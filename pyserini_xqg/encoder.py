@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from pyserini_xqg.backends import BACKENDS
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.spec import EncoderSpec
+from pyserini_xqg.tokens import Tokens, one_ahead
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Tokens of a batch on the CPU, for each thread: measured, more fall out of its caches.
 _TOKENS = 256
+#: Texts that are sorted by length together, while the next ones are made into tokens.
+_PART = 8192
 
 
 class Encoder:
@@ -31,7 +34,8 @@ class Encoder:
     device : str or None
         ``cpu``, ``cuda:0``, ``mps``; by default the first accelerator there is.
     batch_size : int
-        The most texts that go through the model together. On the CPU long ones are fewer.
+        The most texts that go through the model together. On the CPU long ones are fewer; an
+        accelerator takes more where they are shorter than passages may be, as many tokens.
 
     Raises
     ------
@@ -57,7 +61,6 @@ class Encoder:
             )
         on_gpu = torch.cuda.is_available() and not cpu_only
         self.device = device or ("cuda:0" if on_gpu else "cpu")
-        self._tokens = _TOKENS * torch.get_num_threads() if self.device == "cpu" else None
         if spec.dtype == "float16" and self.device == "cpu":
             raise XqgError(
                 "float16 on the CPU is slow and inexact; take --dtype float32 or bfloat16"
@@ -124,32 +127,47 @@ class Encoder:
 
     def token_ids(self, text: str) -> list[int]:
         """The token ids of a topic, by which a changed tokenizer is told from changed weights."""
-        ids = self._query_side.tokenize(
-            [self.spec.query_prefix + text], None, self.spec.query_max_length
-        )["input_ids"][0]
-        return [int(token) for token in ids]
+        texts = [self.spec.query_prefix + text]
+        return [*map(int, self._query_side.tokenize(texts, None, self.spec.query_max_length).ids)]
 
     def _encode(
         self, side: _Side, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
     ) -> NDArray[np.float32]:
+        import torch
+
+        def tokenize(start: int) -> Tokens:
+            part = slice(start, start + _PART)
+            return side.tokenize(texts[part], None if pairs is None else pairs[part], max_length)
+
         vectors = np.empty((len(texts), side.dimension), dtype=np.float32)
-        if not texts:
-            return vectors
-        tokens = side.tokenize(texts, pairs, max_length)
-        lengths = np.array([len(ids) for ids in tokens["input_ids"]])
-        # Longest first: padding stays small, and a batch that does not fit fails at once.
+        starts = range(0, len(texts), _PART)
+        parts = one_ahead(tokenize, starts) if len(starts) > 1 else map(tokenize, starts)
+        for start, tokens in zip(starts, parts, strict=True):
+            batches = list(self._batches(tokens.lengths))
+            found = [side.forward(tokens, rows) for rows in batches]
+            # Copied once: an accelerator would stand still for each copy.
+            vectors[start + np.concatenate(batches)] = torch.cat(found).cpu().numpy()
+        return vectors
+
+    def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Rows that go through the model together.
+
+        Longest first: padding stays small, and a batch that does not fit fails at once.
+        """
+        import torch
+
+        if self.device == "cpu":
+            most, tokens = self.batch_size, _TOKENS * torch.get_num_threads()
+        else:
+            longest = max(self.spec.max_length, self.spec.query_max_length)
+            most = _PART
+            tokens = self.batch_size * min(longest, self._passage_side.tokenizer.model_max_length)
         order = np.argsort(-lengths, kind="stable")
         start = 0
         while start < len(order):
-            size = self.batch_size
-            if self._tokens is not None:
-                size = min(size, max(1, self._tokens // max(1, int(lengths[order[start]]))))
-            rows = order[start : start + size]
+            size = min(most, max(1, tokens // max(1, int(lengths[order[start]]))))
+            yield order[start : start + size]
             start += size
-            vectors[rows] = side.forward(
-                {name: [column[row] for row in rows] for name, column in tokens.items()}
-            )
-        return vectors
 
 
 class _Side:
@@ -164,11 +182,11 @@ class _Side:
         transformer.eval().to(device=device, dtype=getattr(torch, spec.dtype))
         self._forward = BACKENDS[spec.backend].load(transformer, model, device)
         # Asked of the model itself: configurations call it by too many names.
-        self.dimension = self.forward(self.tokenize(["a"], None, 8)).shape[1]
+        self.dimension = self.forward(self.tokenize(["a"], None, 8), np.arange(1)).shape[1]
 
     def tokenize(
         self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
-    ) -> dict[str, list[list[int]]]:
+    ) -> Tokens:
         limit = min(max_length, self.tokenizer.model_max_length)
         encoded = self.tokenizer(
             list(texts),
@@ -177,27 +195,40 @@ class _Side:
             max_length=limit,
             padding=False,
             return_token_type_ids=False,
+            return_attention_mask=False,
         )
-        return {name: encoded[name] for name in ("input_ids", "attention_mask")}
+        return Tokens.of(encoded["input_ids"])
 
-    def forward(self, batch: dict[str, list[list[int]]]) -> NDArray[np.float32]:
+    def forward(self, tokens: Tokens, rows: NDArray[np.int64]) -> torch.Tensor:
+        """The vectors of some texts, float32, on the device, which may still be computing them."""
         import torch
 
-        if not batch["input_ids"][0]:  # a tokenizer without special tokens, and only empty texts
-            return np.zeros((len(batch["input_ids"]), self.dimension), dtype=np.float32)
-        inputs = self.tokenizer.pad(batch, return_tensors="pt").to(self.device)
+        if not tokens.lengths[rows].any():  # no special tokens, and only empty texts
+            return torch.zeros(len(rows), self.dimension, device=self.device)
+        pad_id = self.tokenizer.pad_token_id
+        left = self.tokenizer.padding_side == "left"
+        # What stands where the mask is 0 is not read, so that a tokenizer without padding will do.
+        ids, mask = map(self._sent, tokens.padded(rows, pad_id or 0, left=left))
         with torch.inference_mode():
-            hidden = self._forward(inputs["input_ids"], inputs["attention_mask"])
-            vectors = _POOL[self.spec.pooling](hidden, inputs["attention_mask"])
+            hidden = self._forward(ids, mask)
+            vectors = _POOL[self.spec.pooling](hidden, mask)
             if self.spec.l2_norm:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)
-        result: NDArray[np.float32] = vectors.cpu().numpy()
-        return result
+        return vectors
+
+    def _sent(self, values: NDArray[np.int64]) -> torch.Tensor:
+        import torch
+
+        sent = torch.from_numpy(values)
+        # From pinned memory it is copied while the batch before is computed.
+        return (sent.pin_memory() if "cuda" in self.device else sent).to(
+            self.device, non_blocking=True
+        )
 
 
 def _cls(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     first = mask.argmax(dim=1)  # not 0 where the tokenizer pads on the left
-    return hidden[range(len(hidden)), first]
+    return _at(hidden, first)
 
 
 def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -207,7 +238,11 @@ def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def _last(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     positions = mask * mask.new_ones(mask.shape).cumsum(dim=1)
-    return hidden[range(len(hidden)), positions.argmax(dim=1)]
+    return _at(hidden, positions.argmax(dim=1))
+
+
+def _at(hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    return hidden.take_along_dim(places[:, None, None], dim=1)[:, 0]
 
 
 _POOL = {"cls": _cls, "mean": _mean, "last": _last}

@@ -167,7 +167,7 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     add("--backend", choices=BACKENDS, help="what computes it (torch); onnx is for the CPU")
     add("--fp16", action="store_true", help="Pyserini's spelling of --dtype float16")
     add("--add-sep", action="store_true", default=None, help="encode title and text as a pair")
-    add("--batch-size", type=int, default=64)
+    add("--batch-size", type=int, default=64, help="texts at once; the CPU takes fewer long ones")
     add("--device", help="cpu, cuda:0 ...; by default the first accelerator there is")
     add("--dimension", type=int, help="only checked: the model knows its own")
     add("--trust-remote-code", action="store_true", default=None, help="run the hub's own code")

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
 
+from pyserini_xqg.demo import TINY_ENCODER
 from pyserini_xqg.encoder import _POOL, Encoder
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.spec import EncoderSpec
@@ -74,6 +76,61 @@ def test_long_texts_go_in_smaller_batches_on_the_cpu(model_dir, monkeypatch):
     assert shapes == [(1, 30), (2, 10), (3, 4), (2, 3)]
     for text, vector in zip(texts, vectors, strict=True):
         assert vector == pytest.approx(one_by_one(model_dir, text, "cls"), abs=1e-5)
+
+
+def test_an_accelerator_takes_as_many_tokens_whatever_the_lengths(model_dir):
+    spec = EncoderSpec(str(model_dir), max_length=10, query_max_length=4)
+    encoder = Encoder(spec, device="cpu", batch_size=2)
+    encoder.device = "cuda:0"  # asked for its batches only
+    lengths = np.array([1, 10, 5, 10, 2, 1, 5, 7, 3])
+    batches = [rows.tolist() for rows in encoder._batches(lengths)]
+    assert batches == [[1, 3], [7, 2], [6, 8, 4, 0], [5]]  # 20 tokens: 10 10, 7 5, 5 3 2 1, 1
+
+
+def test_parts_change_nothing(model_dir, monkeypatch):
+    encoder = Encoder(EncoderSpec(str(model_dir), add_sep=True), device="cpu")
+    titles = [f"w{number}" for number in range(len(TEXTS))]
+    whole = encoder.encode_queries(TEXTS), encoder.encode_passages(TEXTS, titles)
+    monkeypatch.setattr("pyserini_xqg.encoder._PART", 4)
+    parts = encoder.encode_queries(TEXTS), encoder.encode_passages(TEXTS, titles)
+    for one, other in zip(whole, parts, strict=True):
+        assert other == pytest.approx(one, abs=1e-5)
+
+
+def test_the_next_part_is_tokenized_while_this_one_is_encoded(model_dir, monkeypatch):
+    monkeypatch.setattr("pyserini_xqg.encoder._PART", 2)
+    encoder = Encoder(EncoderSpec(str(model_dir)), device="cpu")
+    side, begun, awaited = encoder._query_side, [Event() for _ in range(3)], []
+    tokenize, forward, said = side.tokenize, side.forward, iter(begun)
+
+    def tokenize_and_say(*given):
+        next(said).set()
+        return tokenize(*given)
+
+    def wait_for_the_next(tokens, rows):
+        awaited.append(begun[min(len(awaited) + 1, 2)].wait(timeout=10))
+        return forward(tokens, rows)
+
+    monkeypatch.setattr(side, "tokenize", tokenize_and_say)
+    monkeypatch.setattr(side, "forward", wait_for_the_next)
+    assert encoder.encode_queries(TEXTS).shape == (6, 16)
+    assert awaited == [True, True, True]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_side_that_the_tokenizer_pads(side, monkeypatch):
+    encoder = Encoder(EncoderSpec.resolve(str(TINY_ENCODER)), device="cpu")
+    texts = ["Suomen korkein vuori", "a", "Kuka keksi puhelimen ja milloin"]
+    expected = np.concatenate([encoder.encode_queries([text]) for text in texts])
+    of_queries, masks = encoder._query_side, []
+    of_queries.tokenizer.padding_side, forward = side, of_queries._forward
+    monkeypatch.setattr(
+        of_queries, "_forward", lambda ids, mask: masks.append(mask) or forward(ids, mask)
+    )
+    assert encoder.encode_queries(texts) == pytest.approx(expected, abs=1e-6)
+    (mask,) = masks
+    assert mask[:, 0].all() == (side == "right")
+    assert mask[:, -1].all() == (side == "left")
 
 
 def test_empty_input(encoder):

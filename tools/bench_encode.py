@@ -4,6 +4,10 @@ The model has multilingual BERT's shape, vocabulary included (119,547), and rand
 prove time and that all give the same vectors, not how much 8 bits change a trained model; that is
 what ``encode ... encoder --check-backend`` tells. The tokenizer is trained on the questions
 themselves, so that they have about as many tokens as with BERT's own.
+
+On a GPU: ``--device cuda:0 --dtypes float32 bfloat16 --queries 100000 --peak-tflops 989``, the last
+for an H100 in bfloat16. What a way achieves is counted in the operations that the tokens need,
+padding left out.
 """
 
 from __future__ import annotations
@@ -28,7 +32,10 @@ import numpy as np
 VOCABULARY = 119_547
 WORD_PIECES = 16_000  # of the tokenizer: two pieces a word, as BERT has in these languages
 LENGTH = 32
-PASSES = {"float32": 0.99999, "int8": 0.999}  # the least cosine
+PADDED = "published pipeline, padded to 32, batch 128"
+DOCUMENT = "Pyserini AutoDocumentEncoder, batch 64"
+PASSES = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.999}  # the least cosine
+ONE_BY_ONE = 2_000  # the most queries that are encoded so: a GPU takes long enough for these
 
 
 def read_questions(data: str | None) -> list[str]:
@@ -68,7 +75,7 @@ def make_model(folder: Path, questions: Sequence[str], layers: int, **shape: int
     BertModel(config).save_pretrained(folder)
 
 
-def ways(folder: Path, threads: int) -> dict[str, tuple[str, Callable[[list[str]], Any]]]:
+def ways(folder: Path) -> dict[str, tuple[str, Callable[[list[str]], Any]]]:
     """Each way to encode, by its name, with the precision that it claims."""
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -80,42 +87,65 @@ def ways(folder: Path, threads: int) -> dict[str, tuple[str, Callable[[list[str]
     prepare()
     from pyserini.encode import AutoDocumentEncoder, AutoQueryEncoder
 
-    torch.set_num_threads(threads)
-    name = str(folder)
-    query = AutoQueryEncoder(name, device="cpu", pooling="cls", l2_norm=False)
-    document = AutoDocumentEncoder(name, device="cpu", pooling="cls", l2_norm=False)
+    torch.set_num_threads(given.threads)
+    name, device = str(folder), given.device
+    query = AutoQueryEncoder(name, device=device, pooling="cls", l2_norm=False)
+    document = AutoDocumentEncoder(name, device=device, pooling="cls", l2_norm=False)
     document.model.eval()
-    tokenizer, model = AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name).eval()
+    tokenizer = AutoTokenizer.from_pretrained(name)
 
-    def padded(texts: list[str]) -> Any:
-        vectors = []
-        for start in range(0, len(texts), 128):
-            inputs = tokenizer(
-                texts[start : start + 128], padding="max_length", max_length=LENGTH,
-                truncation=True, return_tensors="pt", return_token_type_ids=False,
-            )  # fmt: skip
-            with torch.no_grad():
-                vectors.append(model(**inputs).last_hidden_state[:, 0].numpy())
-        return np.concatenate(vectors)
+    def padded(dtype: str) -> Callable[[list[str]], Any]:
+        model = AutoModel.from_pretrained(name).eval().to(device, getattr(torch, dtype))
+
+        def encode(texts: list[str]) -> Any:
+            vectors = []
+            for start in range(0, len(texts), 128):
+                inputs = tokenizer(
+                    texts[start : start + 128], padding="max_length", max_length=LENGTH,
+                    truncation=True, return_tensors="pt", return_token_type_ids=False,
+                ).to(device)  # fmt: skip
+                with torch.no_grad():
+                    hidden = model(**inputs).last_hidden_state[:, 0]
+                vectors.append(hidden.float().cpu().numpy())
+            return np.concatenate(vectors)
+
+        return encode
 
     def batched(texts: list[str]) -> Any:
         parts = [texts[start : start + 64] for start in range(0, len(texts), 64)]
         return np.concatenate([document.encode(part, max_length=LENGTH) for part in parts])
 
-    def ours(backend: str) -> Callable[[list[str]], Any]:
-        return Encoder(EncoderSpec(name, backend=backend), device="cpu").encode_queries
+    def ours(backend: str, dtype: str = "float32") -> Callable[[list[str]], Any]:
+        spec = EncoderSpec(name, backend=backend, dtype=dtype, query_max_length=LENGTH)
+        return Encoder(spec, device=device).encode_queries
 
-    return {
-        "Pyserini AutoQueryEncoder, one by one": (
-            "float32",
-            lambda texts: np.array([query.encode(text, max_length=LENGTH) for text in texts]),
-        ),
-        "published pipeline, padded to 32, batch 128": ("float32", padded),
-        "Pyserini AutoDocumentEncoder, batch 64": ("float32", batched),
-        "ours, --backend torch": ("float32", ours("torch")),
-        "ours, --backend onnx": ("float32", ours("onnx")),
-        "ours, --backend onnx-int8": ("int8", ours("onnx-int8")),
+    def one_by_one(texts: list[str]) -> Any:
+        return np.array([query.encode(text, max_length=LENGTH) for text in texts[:ONE_BY_ONE]])
+
+    table = {
+        "Pyserini AutoQueryEncoder, one by one": ("float32", one_by_one),
+        PADDED: ("float32", padded("float32")),
+        DOCUMENT: ("float32", batched),
     }
+    for dtype in given.dtypes:
+        if dtype != "float32":
+            table[f"{PADDED}, {dtype}"] = dtype, padded(dtype)
+        table[f"ours, --backend torch --dtype {dtype}"] = dtype, ours("torch", dtype)
+    if device == "cpu":
+        table["ours, --backend onnx"] = "float32", ours("onnx")
+        table["ours, --backend onnx-int8"] = "int8", ours("onnx-int8")
+    return table
+
+
+def operations(lengths: Sequence[int], config: Any) -> float:
+    """Floating-point operations of a BERT's layers, two for each multiplication with an addition.
+
+    A token takes 4 d^2 of them for attention's projections and 2 d f for the feed-forward layers
+    of width f, and each pair of tokens of a text 2 d.
+    """
+    d, f, n = config.hidden_size, config.intermediate_size, np.array(lengths, dtype=np.float64)
+    layer = n * (4 * d * d + 2 * d * f) + n * n * 2 * d
+    return float(2 * config.num_hidden_layers * layer.sum())
 
 
 def least_cosine(one: Any, other: Any) -> float:
@@ -133,14 +163,16 @@ def processor() -> str:
 
 def main() -> None:
     questions = read_questions(given.data)
-    some = random.Random(0).sample(questions, given.queries)
+    draw = random.Random(0)
+    some = draw.sample(questions, min(given.queries, len(questions)))
     with tempfile.TemporaryDirectory(dir=given.work) as work:
         make_model(Path(work), questions, given.layers)
-        table = ways(Path(work), given.threads)
-        from transformers import AutoTokenizer
+        table = ways(Path(work))
+        from transformers import AutoConfig, AutoTokenizer
 
         tokens = AutoTokenizer.from_pretrained(work)(some, truncation=True, max_length=LENGTH)
-    lengths = [len(ids) for ids in tokens["input_ids"]]
+        lengths = [len(ids) for ids in tokens["input_ids"]]
+        needed = operations(lengths, AutoConfig.from_pretrained(work))
     print(
         f"{len(some)} queries of {statistics.mean(lengths):.1f} tokens on average (cut at {LENGTH},"
         f" {sum(length == LENGTH for length in lengths)} of them that long); {given.layers} layers"
@@ -151,28 +183,53 @@ def main() -> None:
         + ", ".join(f"{name} {version(name)}" for name in libraries)
     )
     found = {name: encode(some) for name, (_, encode) in table.items()}  # warms up, too
+    rate = rates(table, some)
+    report(table, found, rate, needed / len(some))
+
+
+def rates(table: Any, some: list[str]) -> dict[str, float]:
+    """Queries a second of each way, by the median of interleaved repetitions."""
     taken: dict[str, list[float]] = {name: [] for name in table}
     for _ in range(given.repeat):
         for name, (_, encode) in table.items():
             began = given.clock()
-            encode(some)
-            taken[name].append(given.clock() - began)
-    rate = {name: len(some) / statistics.median(seconds) for name, seconds in taken.items()}
-    first, padded, document = list(table)[:3]
+            vectors = encode(some)
+            taken[name].append((given.clock() - began) / len(vectors))
+    return {name: 1 / statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def report(table: Any, found: Any, rate: dict[str, float], operations_each: float) -> None:
     seconds = "CPU seconds" if given.clock is time.process_time else "seconds"
-    print(f"median {seconds} of {given.repeat} interleaved repetitions")
-    print(f"{'':<44}{'queries/s':>10}{'x padded':>10}{'x AutoDoc':>10}{'least cosine':>14}")
+    print(f"{device_name()}; median {seconds} of {given.repeat} interleaved repetitions")
+    heads = [
+        "queries/s",
+        "x padded",
+        "x AutoDoc",
+        "TFLOP/s",
+        *["of peak"] * bool(given.peak_tflops),
+    ]
+    print(f"{'':<56}" + "".join(f"{head:>10}" for head in heads) + f"{'least cosine':>14}")
     wrong = False
     for name, (precision, _) in table.items():
-        cosine = least_cosine(found[first], found[name])
+        rows = len(next(iter(found.values())))  # encoded one by one
+        cosine = least_cosine(found[next(iter(found))], found[name][:rows])
         failed = cosine < PASSES[precision]
         wrong |= failed
-        print(
-            f"{name:<44}{rate[name]:>10.1f}{rate[name] / rate[padded]:>10.2f}"
-            f"{rate[name] / rate[document]:>10.2f}{cosine:>14.8f}{'  WRONG' if failed else ''}"
-        )
+        tflops = rate[name] * operations_each / 1e12
+        cells = [f"{rate[name]:.1f}", f"{rate[name] / rate[PADDED]:.2f}",
+                 f"{rate[name] / rate[DOCUMENT]:.2f}", f"{tflops:.3f}"]  # fmt: skip
+        if given.peak_tflops:
+            cells.append(f"{100 * tflops / given.peak_tflops:.1f} %")
+        print(f"{name:<56}" + "".join(f"{cell:>10}" for cell in cells)
+              + f"{cosine:>14.8f}{'  WRONG' if failed else ''}")  # fmt: skip
     if wrong:
         sys.exit(1)
+
+
+def device_name() -> str:
+    import torch
+
+    return "on the CPU" if given.device == "cpu" else f"on {torch.cuda.get_device_name()}"
 
 
 if __name__ == "__main__":
@@ -182,6 +239,14 @@ if __name__ == "__main__":
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--dtypes", nargs="+", choices=("float32", "bfloat16"), default=["float32"],
+        help="of ours and of the published pipeline's way (float32)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--peak-tflops", type=float, help="of the device, to say what part of it is used"
+    )
     parser.add_argument("--work", help="folder for the model (2 GB while it runs)")
     parser.add_argument(
         "--cpu-time",
