@@ -28,8 +28,10 @@ def test_the_messages(name):
     assert last.startswith("ఎక్కడ {x}?\n\n")
     assert " 3 different" in last
     assert "Telugu" in last
-    assert ("ANSWER:" in last) == ("chain" in way) == bool(prompt.heading)
-    assert len(messages) == (2 if "few" not in way else 2 + 2 * len(TASKS[kind].shots))
+    assert ("ANSWER:" in last) == (way not in ("zero-shot", "few-shot")) == bool(prompt.heading)
+    assert (TASKS[kind].think in last) == (way == "chain-of-thought")
+    assert ("say the above again" in last) == (way == "rephrase-and-respond")
+    assert len(messages) == (2 if way != "few-shot" else 2 + 2 * len(TASKS[kind].shots))
 
 
 @pytest.mark.parametrize("name", [name for name in EXPANSION_PROMPTS if "few" in name])

@@ -150,8 +150,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_server_options(parser).add_argument(
         "--preset", choices=STRATEGIES, default="zero-shot",
-        help="how it is asked: with or without examples, with or without thinking first; "
-        "arXiv 2511.19325 found zero-shot better for short topics, few-shot for long ones",
+        help="how it is asked (%(default)s); arXiv 2511.19325, which compares these four, found "
+        "zero-shot better for short topics, few-shot for long ones",
     )  # fmt: skip
     return parser
 

@@ -1,9 +1,10 @@
 """What a generator is asked for a topic: a task for each kind of expansion, in four ways.
 
-The ways are those that Macmillan-Scott, Goworek and Ozyigit, "Generative Query Expansion with
-Multilingual LLMs for Cross-Lingual Information Retrieval" (arXiv 2511.19325), lead one to compare:
-with and without examples, with and without thinking first. They found that short queries want no
-examples and long ones do. The wording here is our own, not theirs.
+The ways are those that Macmillan-Scott, Goworek and Ozyigit compare, "Generative Query Expansion
+with Multilingual LLMs for Cross-Lingual Information Retrieval" (arXiv 2511.19325): without and with
+examples, chain of thought, and rephrase and respond (Deng et al., arXiv 2311.04205). They found
+that short queries want no examples and long ones do. What a model says to itself first stands above
+a heading, and is dropped. The wording is our own.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ _HEADING = "ANSWER:"
 
 
 class Shot(NamedTuple):
-    """An example: a topic, the language of what is written, a thought, and what is written."""
+    """An example: a topic, the language of what is written, and what is written."""
 
     query: str
     language: str
-    thought: str
     answers: tuple[str, ...]
 
 
@@ -37,7 +37,7 @@ class Task(NamedTuple):
     ask : str
         With ``{count}`` and ``{lang}``; the topic stands above it.
     think : str
-        What a model that thinks first writes down.
+        What a model writes down first in a chain of thought.
     shots : tuple of Shot
     longest : int
         Characters of an answer.
@@ -68,8 +68,6 @@ TASKS = {
             Shot(
                 "Milloin pohjoisen aallonmurtajan majakka valmistui?",
                 "English",
-                "The year in which a lighthouse on a northern breakwater was finished; lighthouse, "
-                "breakwater, harbour, built, lit.",
                 (
                     "The lighthouse on the northern breakwater was completed in 1887, two years "
                     "after work on the harbour began. Its lamp burned rape oil until 1912, when an "
@@ -79,7 +77,6 @@ TASKS = {
             Shot(
                 "carob bread",
                 "Spanish",
-                "A bread made of carob flour; flour, sweetness, fermentation, Mallorca.",
                 (
                     "El pan de algarroba se elabora con harina de trigo y harina de algarroba, "
                     "que le da un color oscuro y un sabor dulce.",
@@ -103,7 +100,6 @@ TASKS = {
             Shot(
                 "Milloin pohjoisen aallonmurtajan majakka valmistui?",
                 "Finnish",
-                "The year in which a lighthouse was finished; valmistumisvuosi, rakennettiin.",
                 (
                     "Minä vuonna rakennettiin majakka pohjoiselle aallonmurtajalle?",
                     "pohjoisen aallonmurtajan majakan valmistumisvuosi",
@@ -112,7 +108,6 @@ TASKS = {
             Shot(
                 "how long does carob bread rest",
                 "English",
-                "The time that the dough is left to stand; resting time, proof, leave.",
                 ("What is the resting time of carob bread dough?",),
             ),
         ),
@@ -129,10 +124,9 @@ TASKS = {
             Shot(
                 "Milloin pohjoisen aallonmurtajan majakka valmistui?",
                 "English",
-                "majakka: lighthouse; aallonmurtaja: breakwater.",
                 ("When was the lighthouse on the northern breakwater finished?",),
             ),
-            Shot("carob bread", "Spanish", "carob: algarroba.", ("pan de algarroba",)),
+            Shot("carob bread", "Spanish", ("pan de algarroba",)),
         ),
         4000,
         # Greedy: the likeliest translation.
@@ -141,50 +135,52 @@ TASKS = {
 }  # fmt: skip
 
 
-def _messages(
-    shots: bool, chain: bool, task: Task, topic: Passage, lang: str, count: int
-) -> Messages:
-    messages = [{"role": "system", "content": task.system}]
-    for shot in task.shots if shots else ():
-        answer = "\n".join(shot.answers)
-        if chain:
-            answer = f"{shot.thought}\n{_HEADING}\n{answer}"
-        asked = _question(chain, task, shot.query, shot.language, len(shot.answers))
-        messages += [
-            {"role": "user", "content": asked},
-            {"role": "assistant", "content": answer},
-        ]
-    return [*messages, {"role": "user", "content": _question(chain, task, topic.text, lang, count)}]
+class _Strategy(NamedTuple):
+    """Whether there are examples, and what the model is to say first, of a task's ``think``."""
+
+    shots: bool = False
+    first: str = ""
 
 
-def _question(chain: bool, task: Task, query: str, lang: str, count: int) -> str:
-    ask = task.ask.format(count=count, lang=lang)
-    if chain:
-        ask = (
-            f"First say on one line {task.think}. Then write a line that says {_HEADING} and below "
-            f"it do as follows. {ask}"
-        )
-    return f"{query}\n\n{ask}"
-
-
-# Whether there are examples, and whether the model thinks first.
 _STRATEGIES = {
-    "zero-shot": (False, False),
-    "few-shot": (True, False),
-    "chain": (False, True),
-    "few-shot-chain": (True, True),
+    "zero-shot": _Strategy(),
+    "few-shot": _Strategy(shots=True),
+    "chain-of-thought": _Strategy(first="Think first: say on one line {think}."),
+    "rephrase-and-respond": _Strategy(
+        first="First say the above again on one line, in full and so that nobody can take it in "
+        "another way; work from that line."
+    ),
 }
 
 #: The choices of ``--preset``.
 STRATEGIES = tuple(_STRATEGIES)
 
+
+def _messages(strategy: _Strategy, task: Task, topic: Passage, lang: str, count: int) -> Messages:
+    def question(query: str, lang: str, count: int) -> str:
+        ask = task.ask.format(count=count, lang=lang)
+        if strategy.first:
+            first = strategy.first.format(think=task.think)
+            ask = f"{first} Then write a line that says {_HEADING} and below it do this. {ask}"
+        return f"{query}\n\n{ask}"
+
+    messages = [{"role": "system", "content": task.system}]
+    for shot in task.shots if strategy.shots else ():
+        asked = question(shot.query, shot.language, len(shot.answers))
+        messages += [
+            {"role": "user", "content": asked},
+            {"role": "assistant", "content": "\n".join(shot.answers)},
+        ]
+    return [*messages, {"role": "user", "content": question(topic.text, lang, count)}]
+
+
 #: By strategy and kind, as in ``few-shot passage``.
 EXPANSION_PROMPTS = {
-    f"{strategy} {kind}": ChatPrompt(
-        partial(_messages, shots, chain, task),
-        heading=_HEADING if chain else "",
+    f"{name} {kind}": ChatPrompt(
+        partial(_messages, strategy, task),
+        heading=_HEADING if strategy.first else "",
         longest=task.longest,
     )
-    for strategy, (shots, chain) in _STRATEGIES.items()
+    for name, strategy in _STRATEGIES.items()
     for kind, task in TASKS.items()
 }
