@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from functools import partial
 
 import pytest
+from killing import kill_at_any_moment
 
 from pyserini_xqg.demo import XQG_MINI
 from pyserini_xqg.encode import encode_corpus
@@ -301,8 +299,8 @@ def _interrupt(*args, **kwargs):
     raise KeyboardInterrupt
 
 
-KILLER = """
-import os, random, signal, sys, time
+FILTER = """
+import sys
 import torch
 from pyserini_xqg.encoder import Encoder
 from pyserini_xqg.filter import relevance
@@ -310,47 +308,19 @@ from pyserini_xqg.filter.pipeline import filter_queries
 from pyserini_xqg.filter.rows import batches
 from pyserini_xqg.spec import EncoderSpec
 
-corpus, queries, model, output, kills = *sys.argv[1:5], int(sys.argv[5])
+corpus, queries, model = sys.argv[3:]
 torch.set_num_threads(1)
 relevance.batches = lambda items: batches(items, 64)
 scorer = relevance.EncoderScorer(Encoder(EncoderSpec(model), device="cpu"))
-log, whole, ends, took = output + ".partial/blocks.jsonl", set(), [], None
-while kills or os.path.exists(output + ".partial"):
-    began, child = time.monotonic(), os.fork()
-    if not child:
-        filter_queries([queries], corpus, output, max_shared=3, keep_fraction=0.5, scorer=scorer)
-        os._exit(0)
-    if kills and took:
-        time.sleep(random.uniform(0, took))
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    took = took or time.monotonic() - began  # of the first run, which is unbroken
-    if os.WIFSIGNALED(status):
-        kills -= 1
-        ends.append(os.path.getsize(log) if os.path.exists(log) else 0)
-    else:
-        assert status == 0, status
-    if os.path.exists(output):  # and again from the start, until the kills are used up
-        whole.add(open(output, "rb").read())
-        os.remove(output)
-(written,) = whole  # the same bytes each time
-open(output, "wb").write(written)
-print(len(ends), len(set(ends)))
+
+def work(output):
+    filter_queries([queries], corpus, output, max_shared=3, keep_fraction=0.5, scorer=scorer)
 """
 
 
 def test_kill_9_at_any_moment(write_large, model_dir, tmp_path):
-    """XQG_KILLS=20 for as many kills."""
     corpus, queries = write_large(tmp_path, 1200)
-    kills = os.environ.get("XQG_KILLS", "4")
-    command = [sys.executable, "-c", KILLER, corpus, queries, model_dir, tmp_path / "out.gz", kills]
-    ended = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=600, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    killed, moments = map(int, ended.stdout.split()[-2:])
-    assert killed == int(kills)
-    assert moments > 1 or killed < 20  # of a few, all may strike before the first commit
+    kill_at_any_moment(FILTER, tmp_path / "out.gz", corpus, queries, model_dir)
     rows = gzip.decompress((tmp_path / "out.gz").read_bytes()).splitlines()
     assert len(rows) == 1200
     assert sorted(path.name for path in tmp_path.iterdir()) == [

@@ -3,15 +3,13 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
-import os
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 import torch
 from generate_models import make_chat, make_t5, write_corpus
+from killing import kill_at_any_moment
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.generate import corpus as corpus_module
@@ -145,56 +143,29 @@ def test_an_interrupted_run_goes_on_job_by_job(model, corpus, tmp_path, monkeypa
     assert not (tmp_path / "q.partial").exists()
 
 
-KILLER = """
-import os, random, signal, sys, time
+GENERATE = """
+import sys
 import torch
 import pyserini_xqg.generate.corpus as corpus
 import pyserini_xqg.generate.generator
 from pyserini_xqg.generate.settings import Settings
 
-source, model, output, kills = *sys.argv[1:4], int(sys.argv[4])
+source, model = sys.argv[3:]
 torch.set_num_threads(1)
 corpus.BLOCK = 8
 settings = Settings.resolve(
     model, ["te", "ru"], num_queries=2, max_new_tokens=6, batch_size=4, trim_vocabulary=True
 )
-log, whole, ends, took = output + ".partial/blocks.jsonl", set(), [], None
-while kills or os.path.exists(output + ".partial"):
-    began, child = time.monotonic(), os.fork()
-    if not child:
-        corpus.generate_corpus(source, output, settings, device="cpu")
-        os._exit(0)
-    if kills and took:
-        time.sleep(random.uniform(0, took))
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    took = took or time.monotonic() - began  # of the first run, which is unbroken
-    if os.WIFSIGNALED(status):
-        kills -= 1
-        ends.append(os.path.getsize(log) if os.path.exists(log) else 0)
-    else:
-        assert status == 0, status
-    if os.path.exists(output):  # and again from the start, until the kills are used up
-        whole.add(open(output, "rb").read())
-        os.remove(output)
-(written,) = whole  # the same bytes each time
-open(output, "wb").write(written)
-print(len(ends), len(set(ends)))
+
+def work(output):
+    corpus.generate_corpus(source, output, settings, device="cpu")
 """
 
 
 def test_kill_9_at_any_moment(model, tmp_path, monkeypatch):
-    """XQG_KILLS=20 for as many kills."""
     monkeypatch.setattr(corpus_module, "BLOCK", 8)
-    source, kills = write_corpus(tmp_path / "corpus.jsonl", 100), os.environ.get("XQG_KILLS", "4")
-    command = [sys.executable, "-c", KILLER, source, model, tmp_path / "q.jsonl.gz", kills]
-    ended = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=600, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    killed, moments = map(int, ended.stdout.split()[-2:])
-    assert killed == int(kills)
-    assert moments > 1 or killed < 20  # of a few, all may strike before the first commit
+    source = write_corpus(tmp_path / "corpus.jsonl", 100)
+    kill_at_any_moment(GENERATE, tmp_path / "q.jsonl.gz", source, model)
     written = (tmp_path / "q.jsonl.gz").read_bytes()
     assert written == generate(source, tmp_path / "whole.gz", settings(model, trim_vocabulary=True))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
