@@ -33,8 +33,16 @@ def test_generators_of_one_language_read_the_passage_alone(t5):
 
 
 def test_without_a_title_there_is_one_space():
-    prompt = fill(PROMPTS["xqg"].template, "bn-Latn", "", "A city.")
-    assert prompt == "Generate a Bengali question for this passage: A city."
+    prompt = fill(PROMPTS["xqg"].template, "zh-Hant", "", "A city.")
+    assert prompt == "Generate a Chinese question for this passage: A city."
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("bn-Latn", "Bengali (bn-Latn)"), ("sr-Latn", "Serbian"), ("zh-TW", "Chinese")],
+)
+def test_another_script_than_the_languages_own_is_said(code, name):
+    assert fill("{lang}: {passage}", code, "", "A city.") == f"{name}: A city."
 
 
 def test_braces_of_the_passage_stay():

@@ -6,7 +6,7 @@ from string import Formatter
 from typing import NamedTuple
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.languages import NAMES
+from pyserini_xqg.languages import NAMES, scripts_of
 
 FIELDS = ("lang", "title", "passage")
 
@@ -76,7 +76,10 @@ def fill(template: str, language: str, title: str, passage: str) -> str:
     XqgError
         If the template asks for the language's English name, and `NAMES` has none.
     """
-    name = NAMES.get(language.split("-")[0])
+    code = language.split("-")[0]
+    name = NAMES.get(code)
+    if name and not {*scripts_of(language)} & {*scripts_of(code)}:
+        name = f"{name} ({language})"  # or it would be taken for the usual script
     if name is None and "{lang}" in template:
         raise XqgError(
             f"--languages: {language!r} has no English name here; generate it on its own with a "
