@@ -9,7 +9,7 @@ from typing import Any
 from pyserini_xqg.bm25 import NGRAMS, build_bm25, has_analyzer
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.join import Join
-from pyserini_xqg.manifest import FORMAT, MANIFEST, read_manifest, versions
+from pyserini_xqg.manifest import FORMAT, MANIFEST, versions
 from pyserini_xqg.output import OutputFolder, tidy
 from pyserini_xqg.settings import FALLBACK
 
@@ -88,52 +88,3 @@ def _analyzer(analyzer: str, route: str) -> str:
     if analyzer != OWN:
         return analyzer
     return route if route != FALLBACK and has_analyzer(route) else NGRAMS
-
-
-class RoutedBm25Searcher:
-    """BM25 indexes by language, each with its analyzer; opened when a topic first needs them.
-
-    Parameters
-    ----------
-    index_dir : path-like
-        Made by `build_routed_bm25`.
-    """
-
-    def __init__(self, index_dir: str | Path) -> None:
-        manifest = read_manifest(index_dir)
-        self._root = Path(index_dir)
-        self._routes: dict[str, str] = manifest["routes"]
-        self._fallback: str = manifest["fallback"]
-        self._opened: dict[str, Any] = {}
-
-    def route(self, language: str | None) -> Any:
-        """The `Bm25Searcher` for topics in a language: its own index, or the one over all."""
-        from pyserini_xqg.plugin import Bm25Searcher
-
-        name = self._routes.get(language or "", self._fallback)
-        if name not in self._opened:
-            self._opened[name] = Bm25Searcher(self._root / name)
-        return self._opened[name]
-
-    def search(self, q: str, *args: Any, language: str | None = None, **kwargs: Any) -> Any:
-        """As `LuceneSearcher.search`; `language` chooses the index."""
-        return self.route(language).search(q, *args, **kwargs)
-
-    def batch_search(
-        self,
-        queries: Sequence[str],
-        qids: Sequence[str],
-        *args: Any,
-        languages: Sequence[str] | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """As `LuceneSearcher.batch_search`; `languages`, one a query, choose the indexes."""
-        named = languages or [""] * len(queries)
-        rows: dict[str, list[int]] = {}
-        for row, code in enumerate(named):
-            rows.setdefault(self._routes.get(code, ""), []).append(row)
-        found: dict[str, Any] = {}
-        for route, of in rows.items():
-            texts, ids = [queries[row] for row in of], [qids[row] for row in of]
-            found.update(self.route(route).batch_search(texts, ids, *args, **kwargs))
-        return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyserini_xqg.errors import XqgError, run_command
 from pyserini_xqg.evaluate.runs import Hit, Run, write_run
+from pyserini_xqg.expand.joining import FOR_BM25, add_join_options, check_join
 from pyserini_xqg.files import refuse_existing
 from pyserini_xqg.routing import add_detect_option, detected
 from pyserini_xqg.search import open_searcher, read_topics, search_topics
@@ -113,6 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--dev-topics", help="choose the weight on these instead")
     parser.add_argument("--dev-qrels", help="their judgments")
     parser.add_argument("--measure", default="RR@10", help="to choose by, as ir_measures spells it")
+    add_join_options(parser, "; with mean, BM25, which has no vectors, takes one text")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--encoder", help="another place of the dense index's model")
@@ -127,9 +129,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = Path(args.output)
     refuse_existing(output, args.overwrite)
     topics = detected(args, read_topics(args.topics, args.language), [args.dense])
+    check_join(args, topics, args.topics)
+    dev = None
+    if args.weight is None:
+        from pyserini_xqg.evaluate.collection import read_collection
+
+        dev = read_collection(args.dev_topics, args.dev_qrels, language=args.language)
+        check_join(args, list(dev.topics.values()), args.dev_topics)
     searchers = [
-        open_searcher(args.dense, encoder=args.encoder, device=args.device),
-        open_searcher(args.sparse),
+        (open_searcher(args.dense, encoder=args.encoder, device=args.device), args.join),
+        (open_searcher(args.sparse), FOR_BM25.get(args.join, args.join)),
     ]
 
     def search(asked: Sequence[Topic]) -> tuple[Run, Run]:
@@ -142,17 +151,16 @@ def main(argv: Sequence[str] | None = None) -> None:
                     hits=args.hits,
                     batch_size=args.batch_size,
                     threads=args.threads,
+                    join=join,
+                    query_weight=args.query_weight,
                 )
             }
-            for searcher in searchers
+            for searcher, join in searchers
         )
         return dense, sparse
 
     weight = args.weight
-    if weight is None:
-        from pyserini_xqg.evaluate.collection import read_collection
-
-        dev = read_collection(args.dev_topics, args.dev_qrels, language=args.language)
+    if dev:
         dense, sparse = search(detected(args, list(dev.topics.values()), [args.dense]))
         weight, means = choose_weight(dense, sparse, dev.qrels, args.measure)
         for tried, mean in means.items():

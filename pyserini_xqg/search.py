@@ -17,10 +17,9 @@ from pyserini_xqg.records import Topic, parse_topic, parse_tsv_topic
 from pyserini_xqg.routing import add_detect_option, detected
 
 if TYPE_CHECKING:
-    from pyserini_xqg.bm25_routed import RoutedBm25Searcher
     from pyserini_xqg.plugin import Bm25Searcher, DenseSearcher, XqgSearcher
 
-    Searcher: TypeAlias = XqgSearcher | DenseSearcher | Bm25Searcher | RoutedBm25Searcher
+    Searcher: TypeAlias = XqgSearcher | DenseSearcher | Bm25Searcher
 
 
 def read_topics(path: str | Path, language: str | None = None) -> list[Topic]:
@@ -63,6 +62,7 @@ def open_searcher(
     device: str | None = None,
     processes: int = 1,
     effort: Effort = Effort(),  # noqa: B008 - frozen
+    detect: bool = False,
 ) -> Searcher:
     """The searcher that an index asks for, or that several dense ones as one ask for.
 
@@ -78,6 +78,8 @@ def open_searcher(
         In how many to open several indexes, at most.
     effort : Effort
         How hard to search an approximate index.
+    detect : bool
+        Route texts that come without a language by the one that they seem to be in.
 
     Raises
     ------
@@ -87,19 +89,21 @@ def open_searcher(
     """
     paths = [index] if isinstance(index, str | Path) else list(index)
     manifests = [read_manifest(path) for path in paths]
-    from pyserini_xqg.bm25_routed import RoutedBm25Searcher
-    from pyserini_xqg.plugin import Bm25Searcher, DenseSearcher, XqgSearcher
+    from pyserini_xqg.plugin import Bm25Searcher, DenseSearcher, RoutedBm25Searcher, XqgSearcher
     from pyserini_xqg.plugin.searchers import of_faiss
 
     if len(paths) == 1 and "bm25" in (manifests[0]["kind"], manifests[0].get("of")):
         if encoder:
             raise XqgError(f"{paths[0]} is a BM25 index: leave --encoder out")
         effort.only()
-        is_routed = manifests[0]["kind"] == "routed"
-        return RoutedBm25Searcher(paths[0]) if is_routed else Bm25Searcher(paths[0])
+        if manifests[0]["kind"] == "routed":
+            return RoutedBm25Searcher(paths[0], detect=detect)
+        return Bm25Searcher(paths[0])
     if len(paths) == 1 and of_faiss(manifests[0]):
-        return XqgSearcher(paths[0], encoder=encoder, device=device, effort=effort)
-    return DenseSearcher(paths, encoder=encoder, device=device, processes=processes, effort=effort)
+        return XqgSearcher(paths[0], encoder=encoder, device=device, effort=effort, detect=detect)
+    return DenseSearcher(
+        paths, encoder=encoder, device=device, processes=processes, effort=effort, detect=detect
+    )
 
 
 def search_topics(
@@ -177,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = Path(args.output)
     refuse_existing(output, args.overwrite)
     topics = detected(args, read_topics(args.topics, args.language), args.index)
-    check_join(args, topics)
+    check_join(args, topics, args.topics)
     searcher = open_searcher(
         args.index,
         encoder=args.encoder,

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from pyserini_xqg.bm25 import has_analyzer
-from pyserini_xqg.bm25_routed import RoutedBm25Searcher, build_routed_bm25
+from pyserini_xqg.bm25 import has_analyzer, ngrams
+from pyserini_xqg.bm25_routed import build_routed_bm25
 from pyserini_xqg.bm25_topics import main as bm25_topics
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.evaluate.runs import read_run
 from pyserini_xqg.index import main as index
+from pyserini_xqg.plugin import RoutedBm25Searcher
 from pyserini_xqg.run import main as run
 from pyserini_xqg.search import main as search
 from pyserini_xqg.search import open_searcher
@@ -67,6 +68,34 @@ def test_topics_take_their_route(routed, write_jsonl, tmp_path):
             "--output", str(tmp_path / "run")])  # fmt: skip
     found = {qid: [hit.docid for hit in hits] for qid, hits in read_run(tmp_path / "run").items()}
     assert found == {"fi-1": ["007"], "th-1": ["007", "8"], "en-1": ["8"]}
+
+
+def test_the_searcher_detects_and_passes_settings_on(routed):
+    from pyserini.analysis import JWhiteSpaceAnalyzer
+    from pyserini.search.lucene import LuceneSearcher
+
+    def scores(searcher, **more):
+        return [(hit.docid, hit.score) for hit in searcher.search("ทะเลสาบ", **more)]
+
+    plain, detecting = RoutedBm25Searcher(routed), RoutedBm25Searcher(routed, detect=True)
+    thai, over_all = scores(plain, language="th"), scores(plain)
+    assert thai != over_all
+    assert scores(detecting) == thai
+    assert not scores(detecting, language="fi")  # what is said counts
+    found = detecting.batch_search(["ทะเลสาบ", "ทะเลสาบ"], ["a", "b"], languages=["", "fi"])
+    assert [[hit.docid for hit in found[qid]] for qid in "ab"] == [["007", "8"], []]
+    stock = LuceneSearcher(str(routed / "th"))
+    stock.set_analyzer(JWhiteSpaceAnalyzer())
+    for searcher, k1 in ((plain, 2.0), (detecting, 0.5)):  # routes opened before
+        searcher.set_bm25(k1, 0.1)
+        stock.set_bm25(k1, 0.1)
+        expected = [(hit.docid, hit.score) for hit in stock.search(ngrams("ทะเลสาบ"))]
+        assert scores(searcher, language="th") == expected != thai
+    later = RoutedBm25Searcher(routed)
+    later.set_bm25(0.5, 0.1)  # and routes opened after
+    assert scores(later, language="th") == expected
+    assert json.loads(plain.doc("007").raw())["text"] == "lake"
+    plain.close()
 
 
 def test_verify(routed, capsys):

@@ -77,7 +77,13 @@ def test_a_topic_without_expansions_is_searched_as_it_is(searchers, name, join):
 
 def test_texts_of_bm25(searchers):
     searcher = searchers[0]["bm25"]
-    same(ask(searcher, "text")["te-1"], searcher.search(f"w1 w2 {PASSAGE.text} w7 w8", k=30))
+    found = ask(searcher, "text")["te-1"]
+    same(found, searcher.search(f"w1 w2 {PASSAGE.text} w7 w8", k=30))
+    total = dict.fromkeys((hit.docid for hit in found), 0.0)
+    for text in ("w1 w2", PASSAGE.text, "w7 w8"):
+        for hit in searcher.search(text, k=30):
+            total[hit.docid] += hit.score
+    assert {hit.docid: hit.score for hit in found} == pytest.approx(total, rel=1e-4)
 
 
 def test_a_joined_text_may_be_as_long_as_a_passage(searchers):
@@ -204,7 +210,10 @@ def test_the_command(searchers, write_jsonl, tmp_path):
         (["--query-weight", "0.5"], "goes with --join mean and --join runs"),
         (["--join", "text", "--query-weight", "0.5"], "goes with --join mean and --join runs"),
         (["--join", "runs", "--query-weight", "1.5"], "expected the topic's own share, 0 to 1"),
-        (["--join", "runs"], r"no topic has expansions; write them with .*pyserini_xqg\.expand"),
+        (
+            ["--join", "runs"],
+            r"no topic of \S+t\.jsonl has expansions; write them with .*pyserini_xqg\.expand",
+        ),
     ],
 )
 def test_options_that_do_not_fit(searchers, write_jsonl, tmp_path, options, message):

@@ -7,6 +7,7 @@ import pytest
 from pyserini_xqg.demo import TINY_ENCODER, XQG_MINI
 from pyserini_xqg.encode import main as encode
 from pyserini_xqg.errors import XqgError
+from pyserini_xqg.evaluate.collection import read_qrels
 from pyserini_xqg.evaluate.runs import Hit, read_run
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.hybrid import WEIGHTS, choose_weight, fuse_runs, main
@@ -159,3 +160,77 @@ def test_topics_without_a_language_are_routed_by_detection(indexes, tmp_path):
     main([*unnamed, *qrels, "--detect-language"])
     named, detected = (read_run(tmp_path / f"{name}.run") for name in ("named", "detected"))
     assert named == detected
+
+
+@pytest.fixture(scope="module")
+def expanded(indexes):
+    """The topics of both halves, every other one with pieces of passages."""
+    passages = map(json.loads, (indexes / "corpus.jsonl").read_text().splitlines())
+    texts = [passage["text"][:60] for passage in passages]
+    for half in ("dev", "test"):
+        rows = map(json.loads, (indexes / f"topics.{half}.jsonl").read_text().splitlines())
+        with open(indexes / f"expanded.{half}.jsonl", "w") as file:
+            for number, topic in enumerate(rows):
+                pieces = [
+                    {"kind": kind, "text": texts[(7 * number + shift) % len(texts)]}
+                    for shift, kind in enumerate(("passage", "paraphrase"))
+                ]
+                print(json.dumps(topic | {"expansions": pieces[: 2 * (number % 2)]}), file=file)
+    return indexes
+
+
+@pytest.mark.parametrize(
+    ("join", "of_bm25"), [("text", "text"), ("mean", "text"), ("runs", "runs")]
+)
+def test_expansions_are_asked_of_both_sides_as_search_asks(
+    expanded, tmp_path, monkeypatch, capsys, join, of_bm25
+):
+    monkeypatch.setattr("pyserini_xqg.hybrid.WEIGHTS", (0.2, 0.6))
+
+    def joined(name, half, join, *more):
+        search([
+            *("--index", str(expanded / name), "--output", str(tmp_path / "one.run")),
+            *("--topics", str(expanded / f"expanded.{half}.jsonl"), "--hits", "20"),
+            *("--join", join, "--device", "cpu", "--overwrite", *more),
+        ])  # fmt: skip
+        return read_run(tmp_path / "one.run")
+
+    own = () if join == "text" else ("--query-weight", "0.8")
+    dense = {half: joined("routed", half, join, *own) for half in ("dev", "test")}
+    own_bm25 = () if of_bm25 == "text" else own
+    sparse = {half: joined("bm25", half, of_bm25, *own_bm25) for half in ("dev", "test")}
+    weight, means = choose_weight(
+        dense["dev"], sparse["dev"], read_qrels(expanded / "qrels.dev.txt"), "RR@10"
+    )
+    words = arguments(
+        expanded, tmp_path / "fused.run", "--join", join, *own,
+        *("--dev-topics", str(expanded / "expanded.dev.jsonl")),
+        *("--dev-qrels", str(expanded / "qrels.dev.txt")),
+    )  # fmt: skip
+    words[words.index("--topics") + 1] = str(expanded / "expanded.test.jsonl")
+    main(words)
+    said = capsys.readouterr().out
+    for tried, mean in means.items():
+        assert f"weight {tried:4.2f}  RR@10 {mean:.4f} on dev" in said
+    expected = fuse_runs(dense["test"], sparse["test"], weight, 20)
+    found = read_run(tmp_path / "fused.run")
+    assert {qid: {hit.docid: hit.score for hit in hits} for qid, hits in found.items()} == {
+        qid: pytest.approx({hit.docid: hit.score for hit in hits}, abs=1e-4)
+        for qid, hits in expected.items()
+    }
+
+
+def test_expansions_that_are_not_there(expanded, tmp_path):
+    words = arguments(expanded, tmp_path / "fused.run", "--join", "mean", "--weight", "0.5")
+    with pytest.raises(XqgError, match=r"no topic of \S+topics\.test\.jsonl has expansions"):
+        main(words)
+    words = arguments(
+        expanded, tmp_path / "fused.run", "--join", "mean",
+        *("--dev-topics", str(expanded / "topics.dev.jsonl")),
+        *("--dev-qrels", str(expanded / "qrels.dev.txt")),
+    )  # fmt: skip
+    words[words.index("--topics") + 1] = str(expanded / "expanded.test.jsonl")
+    with pytest.raises(XqgError, match=r"no topic of \S+topics\.dev\.jsonl has expansions"):
+        main(words)
+    with pytest.raises(XqgError, match="--query-weight goes with --join mean"):
+        main(arguments(expanded, tmp_path / "no.run", "--weight", "0.5", "--query-weight", "0.5"))

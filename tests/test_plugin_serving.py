@@ -15,11 +15,14 @@ import urllib.request
 import pytest
 
 from pyserini_xqg.bm25 import build_bm25
+from pyserini_xqg.bm25_routed import build_routed_bm25
 from pyserini_xqg.encode import encode_corpus
+from pyserini_xqg.evaluate.runs import read_run
 from pyserini_xqg.index import build_index, build_routed
-from pyserini_xqg.plugin import Bm25Searcher, DenseSearcher, XqgSearcher
+from pyserini_xqg.plugin import Bm25Searcher, RoutedBm25Searcher
 from pyserini_xqg.plugin.serving import register_searchers
 from pyserini_xqg.run import run_module
+from pyserini_xqg.search import main as search
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.store import Store
 
@@ -48,30 +51,43 @@ def served(tmp_path, encoder, write_jsonl):
     build_index(store, tmp_path / "dense", fusion)
     build_index(store, tmp_path / "lucene", fusion, to="lucene-flat")
     build_routed(store, tmp_path / "routed", fusion)
+    build_routed(store, tmp_path / "routed-lucene", fusion, to="lucene-flat")
     build_bm25(corpus, tmp_path / "bm25", queries=[queries])
+    build_routed_bm25(corpus, tmp_path / "routed-bm25", queries=[queries], analyzer="own")
     (tmp_path / "server.yaml").write_text(
         "indexes:\n"
-        "  texts: {path: bm25}\n"
-        "  dense: {path: dense, index_type: faiss, encoder: xqg, base_index: texts}\n"
+        "  bm25: {path: bm25}\n"
+        "  dense: {path: dense, index_type: faiss, encoder: xqg, base_index: bm25}\n"
         f"  routed: {{path: routed, index_type: faiss, encoder: {encoder.spec.model}, "
-        "base_index: texts}\n"
-        "  lucene: {path: lucene, index_type: lucene_flat, encoder: xqg, base_index: texts}\n"
+        "base_index: routed-bm25}\n"
+        "  lucene: {path: lucene, index_type: lucene_flat, encoder: xqg, base_index: bm25}\n"
+        "  routed-lucene: {path: routed-lucene, index_type: lucene_flat, encoder: xqg, "
+        "base_index: bm25}\n"
+        "  routed-bm25: {path: routed-bm25}\n"
     )
     return tmp_path
 
 
+#: The server's names of the indexes, which are those of their folders.
+INDEXES = ("bm25", "dense", "routed", "lucene", "routed-lucene", "routed-bm25")
+
+
 def expected(folder):
-    """By the server's name of an index, our searcher's own hits."""
-    routed = XqgSearcher(folder / "routed")
-    found = {
-        "texts": Bm25Searcher(folder / "bm25").search(QUERY, k=5),
-        "dense": XqgSearcher(folder / "dense").search(QUERY, k=5),
-        "routed": routed.search(QUERY, k=5, language="te"),
-        "lucene": DenseSearcher(folder / "lucene", device="cpu").search(QUERY, k=5),
-    }
-    assert [h.docid for h in found["routed"]] != [h.docid for h in routed.search(QUERY, k=5)]
+    """By the name of an index, what our own search finds; in the routed ones by detection."""
+    (folder / "topics.jsonl").write_text(json.dumps({"qid": "q", "title": QUERY}))
+    found = {}
+    for name in INDEXES:
+        words = ["--index", str(folder / name), "--topics", str(folder / "topics.jsonl"),
+                 "--output", str(folder / f"{name}.run"), "--hits", "5", "--overwrite",
+                 *([] if "bm25" in name else ["--device", "cpu"])]  # fmt: skip
+        search(words)
+        undetected = read_run(folder / f"{name}.run")["q"]
+        if "routed" in name:
+            search([*words, "--detect-language"])
+        found[name] = read_run(folder / f"{name}.run")["q"]
+        assert (found[name] != undetected) == ("routed" in name)
     return {
-        name: [(hit.docid, pytest.approx(float(hit.score), abs=1e-5)) for hit in hits]
+        name: [(hit.docid, pytest.approx(hit.score, abs=1e-5)) for hit in hits]
         for name, hits in found.items()
     }
 
@@ -118,6 +134,13 @@ def test_rest(served, monkeypatch):
             assert [(hit["docid"], hit["score"]) for hit in found] == hits
             assert [hit["rank"] for hit in found] == [1, 2, 3, 4, 5]
             assert re.match(r"w\d+ w\d+$", found[0]["doc"]["text"])
+        routed = RoutedBm25Searcher(served / "routed-bm25")
+        routed.set_bm25(2.0, 0.1)
+        found = ask("routed-bm25", query=QUERY, hits=5, k1=2.0, b=0.1)
+        assert [(hit["docid"], hit["score"]) for hit in found] == [
+            (hit.docid, pytest.approx(hit.score, abs=1e-5))
+            for hit in routed.search(QUERY, k=5, language="te")
+        ]
         with pytest.raises(urllib.error.HTTPError, match="400"):
             ask("nowhere", query="w1")
     finally:
@@ -132,7 +155,7 @@ def test_mcp(served, monkeypatch):
 
     async def ask(server):
         async with fastmcp.Client(server) as client:
-            for index in ("texts", "dense", "routed", "lucene"):
+            for index in INDEXES:
                 arguments = {"query": QUERY, "index": index, "hits": 5}
                 answer = await client.call_tool("search", arguments)
                 found[index] = "".join(block.text for block in answer.content)

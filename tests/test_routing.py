@@ -9,7 +9,7 @@ from pyserini_xqg.index import build_index, build_routed
 from pyserini_xqg.plugin import XqgSearcher
 from pyserini_xqg.records import Topic
 from pyserini_xqg.routing import detect_topics
-from pyserini_xqg.search import main
+from pyserini_xqg.search import main, open_searcher
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.store import Store
 
@@ -36,6 +36,7 @@ def indexes(tmp_path_factory, encoder):
                   queries=[folder / "queries.jsonl"])  # fmt: skip
     store = Store([folder / "store"])
     build_routed(store, folder / "routed", Fusion("mean", 0.9))
+    build_routed(store, folder / "lucene", Fusion("mean", 0.9), to="lucene-flat")
     build_index(store, folder / "flat", Fusion("mean", 0.9))
     return folder
 
@@ -71,9 +72,10 @@ def test_topics_take_the_route_of_their_text(indexes, write_jsonl):
     assert hits(indexes, write_jsonl)["none"] != missing["none"]
 
 
-def test_the_searcher_detects_too(indexes):
-    routed = XqgSearcher(indexes / "routed")
-    detecting = XqgSearcher(indexes / "routed", detect=True)
+@pytest.mark.parametrize("kind", ["routed", "lucene"])
+def test_the_searcher_detects_too(indexes, kind):
+    routed = open_searcher(indexes / kind, device="cpu")
+    detecting = open_searcher(indexes / kind, device="cpu", detect=True)
 
     def same(one, other):
         return [(h.docid, float(h.score)) for h in one] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -60,13 +61,13 @@ def search_joined(
     return JOINS[join](searcher, topics, asking)
 
 
-def add_join_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a command that searches with expansions."""
+def add_join_options(parser: argparse.ArgumentParser, beside: str = "") -> None:
+    """The options of a command that searches with expansions; `beside` adds to their help."""
     parser.add_argument(
         "--join",
         choices=JOINS,
         help="search with the topics' expansions (python -m pyserini_xqg.expand), too: as one "
-        "text, by the mean of their vectors, or by fusing runs",
+        "text, by the mean of their vectors, or by fusing runs" + beside,
     )
     parser.add_argument(
         "--query-weight",
@@ -76,8 +77,8 @@ def add_join_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_join(args: argparse.Namespace, topics: Sequence[Topic]) -> None:
-    """Refuse join options that nothing would come of.
+def check_join(args: argparse.Namespace, topics: Sequence[Topic], path: str | Path) -> None:
+    """Refuse join options that nothing would come of, with the topics of `path`.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def check_join(args: argparse.Namespace, topics: Sequence[Topic]) -> None:
         raise XqgError(f"--query-weight {weight:g}: expected the topic's own share, 0 to 1")
     if args.join and not any(topic.expansions for topic in topics):
         raise XqgError(
-            f"--join {args.join}: no topic has expansions; write them with "
+            f"--join {args.join}: no topic of {path} has expansions; write them with "
             "python -m pyserini_xqg.expand"
         )
 
@@ -201,6 +202,10 @@ def _sum(runs: Sequence[Run], hits: int | None = None) -> Run:
         return runs[0]
     return from_trec_run(normalize([to_trec_run(run) for run in runs], k=hits))
 
+
+#: What a join becomes for BM25 beside a dense index. Its scores are sums over the query's terms, so
+#: that one text scores what its parts score together: their mean, but for a factor.
+FOR_BM25 = {"mean": "text"}
 
 #: The choices of ``--join``.
 JOINS: dict[str, Callable[[Any, Sequence[Topic], Asking], dict[str, list[Any]]]] = {

@@ -1,4 +1,4 @@
-"""Searchers that know how their index was built: its encoder, its routes, its analyzer."""
+"""Dense searchers that know how their index was built: its encoder, its routes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jnius import autoclass
 from pyserini.search.faiss import DenseSearchResult, FaissSearcher
-from pyserini.search.lucene import LuceneSearcher
 
-from pyserini_xqg.bm25 import query_text, set_analyzer
 from pyserini_xqg.dense import open_faiss
 from pyserini_xqg.effort import Effort, tune_faiss
 from pyserini_xqg.errors import XqgError
@@ -64,8 +61,8 @@ class XqgSearcher(FaissSearcher):
                 "pyserini_xqg.search.open_searcher"
             )
         self._effort = effort
-        self._detect = detect
         self._routes: dict[str, str] = manifest.get("routes", {})
+        self._detect = detect and bool(self._routes)
         self._root = Path(index_dir)
         self._opened: dict[str, FaissSearcher] = {}
         own = self._root / manifest["fallback"] if self._routes else self._root
@@ -112,11 +109,8 @@ class XqgSearcher(FaissSearcher):
         **kwargs: Any,
     ):
         """As `FaissSearcher.batch_search`; `languages`, one a query, choose the routes."""
-        if self._detect and not isinstance(queries, np.ndarray):
-            named = languages or [""] * len(queries)
-            languages = [
-                code or detect_language(text) for code, text in zip(named, queries, strict=True)
-            ]
+        if self._detect:
+            languages = detect_missing(queries, languages)
         if not self._routes or not languages:
             return super().batch_search(queries, q_ids, k, threads, *args, **kwargs)
         vectors = queries
@@ -158,6 +152,8 @@ class DenseSearcher:
         `pyserini_xqg.pool.Pool` for what a script must then look like.
     effort : Effort
         How hard to search approximate indexes.
+    detect : bool
+        Route texts that come without a language by the one that they seem to be in.
 
     Raises
     ------
@@ -174,8 +170,10 @@ class DenseSearcher:
         device: str | None = "cpu",
         processes: int = 1,
         effort: Effort = Effort(),  # noqa: B008 - frozen
+        detect: bool = False,
     ) -> None:
         paths = [indexes] if isinstance(indexes, str | Path) else list(indexes)
+        self._detect = detect and "routes" in read_manifest(paths[0])
         self._index = open_shards(paths, processes=processes, effort=effort)
         self.query_encoder = XqgQueryEncoder(paths[0], device, encoder=encoder)
         for path in paths[1:]:
@@ -203,6 +201,8 @@ class DenseSearcher:
         languages: Sequence[str] | None = None,
     ) -> dict[str, list[DenseSearchResult]]:
         """As `FaissSearcher.batch_search`; `languages`, one a query, choose the routes."""
+        if self._detect:
+            languages = detect_missing(queries, languages)
         vectors = queries
         if not isinstance(queries, np.ndarray):
             vectors = self.query_encoder.encode_batch(queries)
@@ -225,43 +225,11 @@ def of_faiss(manifest: Mapping[str, Any]) -> bool:
     return (manifest.get("of", "faiss") if kind == "routed" else kind) in ("faiss", MAX_SIM)
 
 
-class Bm25Searcher(LuceneSearcher):
-    """A `LuceneSearcher` that analyzes topics as its index was built.
-
-    Parameters
-    ----------
-    index_dir : path-like
-        Made by `pyserini_xqg.bm25.build_bm25`.
-    """
-
-    def __init__(self, index_dir: str | Path) -> None:
-        manifest = read_manifest(index_dir)
-        if manifest["kind"] != "bm25":
-            raise XqgError(
-                f"{index_dir} is a {manifest['kind']} index; open it with "
-                "pyserini_xqg.search.open_searcher"
-            )
-        super().__init__(str(index_dir))
-        allow_long_queries()
-        set_analyzer(self, manifest["analyzer"])
-        self._text = query_text(manifest["analyzer"])
-
-    def search(self, q: str, *args: Any, language: str | None = None, **kwargs: Any) -> Any:
-        """As `LuceneSearcher.search`."""
-        return super().search(self._text(q), *args, **kwargs)
-
-    def batch_search(
-        self,
-        queries: Sequence[str],
-        qids: Sequence[str],
-        *args: Any,
-        languages: Sequence[str] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """As `LuceneSearcher.batch_search`."""
-        return super().batch_search([self._text(q) for q in queries], list(qids), *args, **kwargs)
-
-
-def allow_long_queries() -> None:
-    """Lift Lucene's limit of 1,024 terms in a query, which n-grams of a paragraph exceed."""
-    autoclass("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(1 << 20)
+def detect_missing(
+    queries: Sequence[str] | NDArray[np.float32], languages: Sequence[str] | None
+) -> Sequence[str] | None:
+    """The languages given, and where there is none the one that a text seems to be in."""
+    if isinstance(queries, np.ndarray):
+        return languages
+    named = languages or [""] * len(queries)
+    return [code or detect_language(text) for code, text in zip(named, queries, strict=True)]

@@ -14,7 +14,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.manifest import MANIFEST, read_manifest
+from pyserini_xqg.manifest import MANIFEST
 
 #: What ``encoder`` says in a server's configuration for the encoder that the index names itself;
 #: anything else is another place of the same model.
@@ -46,16 +46,14 @@ def _opener(stock: Callable[..., Any]) -> Callable[..., Any]:
         if not (Path(path) / MANIFEST).is_file():
             return stock(path, **arguments)
         from pyserini_xqg.effort import Effort
-        from pyserini_xqg.plugin.searchers import XqgSearcher, of_faiss
         from pyserini_xqg.search import open_searcher
 
         # What each kind of index calls its encoder.
         given = arguments.get("query_encoder", arguments.get("encoder"))
         encoder = None if given == OWN_ENCODER else given
-        manifest = read_manifest(path)
-        if "routes" in manifest and of_faiss(manifest):  # the servers know no languages of queries
-            return XqgSearcher(path, encoder=encoder, detect=True)
-        return open_searcher(path, encoder=encoder, effort=Effort(arguments.get("ef_search")))
+        effort = Effort(arguments.get("ef_search"))
+        # The servers know no languages of queries.
+        return open_searcher(path, encoder=encoder, effort=effort, detect=True)
 
     open_index.opens_ours = True  # type: ignore[attr-defined]
     return open_index

@@ -1,0 +1,135 @@
+"""BM25 searchers that know how their index was built: its analyzer, its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jnius import autoclass
+from pyserini.search.lucene import LuceneSearcher
+
+from pyserini_xqg.bm25 import query_text, set_analyzer
+from pyserini_xqg.errors import XqgError
+from pyserini_xqg.languages import detect_language
+from pyserini_xqg.manifest import read_manifest
+from pyserini_xqg.plugin.searchers import detect_missing
+
+
+class Bm25Searcher(LuceneSearcher):
+    """A `LuceneSearcher` that analyzes topics as its index was built.
+
+    Parameters
+    ----------
+    index_dir : path-like
+        Made by `pyserini_xqg.bm25.build_bm25`.
+    """
+
+    def __init__(self, index_dir: str | Path) -> None:
+        manifest = read_manifest(index_dir)
+        if manifest["kind"] != "bm25":
+            raise XqgError(
+                f"{index_dir} is a {manifest['kind']} index; open it with "
+                "pyserini_xqg.search.open_searcher"
+            )
+        super().__init__(str(index_dir))
+        allow_long_queries()
+        set_analyzer(self, manifest["analyzer"])
+        self._text = query_text(manifest["analyzer"])
+
+    def search(self, q: str, *args: Any, language: str | None = None, **kwargs: Any) -> Any:
+        """As `LuceneSearcher.search`."""
+        return super().search(self._text(q), *args, **kwargs)
+
+    def batch_search(
+        self,
+        queries: Sequence[str],
+        qids: Sequence[str],
+        *args: Any,
+        languages: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As `LuceneSearcher.batch_search`."""
+        return super().batch_search([self._text(q) for q in queries], list(qids), *args, **kwargs)
+
+
+class RoutedBm25Searcher(Bm25Searcher):
+    """BM25 indexes by language, each with its analyzer; opened when a topic first needs them.
+
+    It is itself the searcher of the index over all languages, which holds every passage's text.
+
+    Parameters
+    ----------
+    index_dir : path-like
+        Made by `pyserini_xqg.bm25_routed.build_routed_bm25`.
+    detect : bool
+        Route texts that come without a language by the one that they seem to be in.
+    """
+
+    def __init__(self, index_dir: str | Path, *, detect: bool = False) -> None:
+        manifest = read_manifest(index_dir)
+        self._root = Path(index_dir)
+        self._routes: dict[str, str] = manifest["routes"]
+        self._detect = detect
+        self._opened: dict[str, Bm25Searcher] = {}
+        self._bm25: tuple[float, float] | None = None
+        super().__init__(self._root / manifest["fallback"])
+
+    def route(self, language: str | None) -> Bm25Searcher:
+        """The searcher for topics in a language: its own index, or the one over all languages."""
+        if not language or language not in self._routes:
+            return self
+        if language not in self._opened:
+            searcher = Bm25Searcher(self._root / self._routes[language])
+            if self._bm25:
+                searcher.set_bm25(*self._bm25)
+            self._opened[language] = searcher
+        return self._opened[language]
+
+    def search(self, q: str, *args: Any, language: str | None = None, **kwargs: Any) -> Any:
+        """As `LuceneSearcher.search`; `language` chooses the index."""
+        if self._detect and not language:
+            language = detect_language(q)
+        searcher = self.route(language)
+        search = super().search if searcher is self else searcher.search
+        return search(q, *args, **kwargs)
+
+    def batch_search(
+        self,
+        queries: Sequence[str],
+        qids: Sequence[str],
+        *args: Any,
+        languages: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """As `LuceneSearcher.batch_search`; `languages`, one a query, choose the indexes."""
+        if self._detect:
+            languages = detect_missing(queries, languages)
+        rows: dict[str, list[int]] = {}
+        for row, code in enumerate(languages or [""] * len(queries)):
+            rows.setdefault(code if code in self._routes else "", []).append(row)
+        found: dict[str, Any] = {}
+        for code, of in rows.items():
+            texts, ids = [queries[row] for row in of], [qids[row] for row in of]
+            searcher = self.route(code)
+            search = super().batch_search if searcher is self else searcher.batch_search
+            found.update(search(texts, ids, *args, **kwargs))
+        return found
+
+    def set_bm25(self, k1: float = 0.9, b: float = 0.4) -> None:
+        """As `LuceneSearcher.set_bm25`, of every index."""
+        super().set_bm25(k1, b)
+        self._bm25 = k1, b
+        for searcher in self._opened.values():
+            searcher.set_bm25(k1, b)
+
+    def close(self) -> None:
+        """Close every index."""
+        super().close()
+        for searcher in self._opened.values():
+            searcher.close()
+
+
+def allow_long_queries() -> None:
+    """Lift Lucene's limit of 1,024 terms in a query, which n-grams of a paragraph exceed."""
+    autoclass("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(1 << 20)
