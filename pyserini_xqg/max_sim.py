@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from pyserini_xqg.settings import Fusion
     from pyserini_xqg.store import Store
 
-#: As a choice of ``index --method``, and as the kind of index that it makes.
+#: As a choice of ``--method``, and as the kind of index that it makes.
 MAX_SIM = "max-sim"
+
+#: Products of topics and queries that are held at once: 64 MiB of float32.
+_AT_ONCE = 1 << 24
 
 
 def check_max_sim(
@@ -42,19 +45,30 @@ def check_max_sim(
     """
     if to != "faiss" or index_type != "flat":
         raise XqgError(f"--method {MAX_SIM} makes a flat FAISS index: leave --to and --type out")
-    if fusion.weights or fusion.centre or fusion.l2_norm:
-        raise XqgError(f"--method {MAX_SIM}: leave --weights, --centre and --l2-norm out")
     if not languages:
         raise XqgError("there are no generated queries to compare with; encode with xqg --queries")
     if fusion.alphas:
         raise XqgError("--alpha by language goes with --routed: one index has one alpha")
-    if fusion.alpha is None or not 0 <= fusion.alpha <= 1:
-        raise XqgError(f"--method {MAX_SIM} needs --alpha, the share of the best query, 0 to 1")
+    check_share(fusion)
     if not store.kept_queries:
         raise XqgError(
             f"{store.paths[0]} holds sums only; --method {MAX_SIM} needs every query's vector: "
             "encode again with xqg --keep-queries"
         )
+
+
+def check_share(fusion: Fusion) -> None:
+    """Refuse settings that the formula has no place for.
+
+    Raises
+    ------
+    XqgError
+        For an alpha that is no share, weights, centres and a norm.
+    """
+    if fusion.weights or fusion.centre or fusion.l2_norm:
+        raise XqgError(f"--method {MAX_SIM}: leave --weights, --centre and --l2-norm out")
+    if fusion.alpha is None or not 0 <= fusion.alpha <= 1:
+        raise XqgError(f"--method {MAX_SIM} needs --alpha, the share of the best query, 0 to 1")
 
 
 def write_max_sim(
@@ -110,6 +124,71 @@ def single_vectors(
     owners = np.concatenate([owners, alone])
     order = np.argsort(owners, kind="stable")
     return owners[order], vectors[order].astype(np.float32, copy=False)
+
+
+class BestOfBlock:
+    """The formula for a block's passages, for many alphas and sets of languages.
+
+    It holds, for each language and group of topics that it is asked for, a number a passage and
+    topic.
+
+    Parameters
+    ----------
+    block : Block
+        With its single queries.
+    vectors : array, shape (topics, d), float32
+    """
+
+    def __init__(self, block: Block, vectors: NDArray[np.float32]) -> None:
+        self._block, self._vectors = block, vectors
+        self._kept: dict[tuple[str, tuple[int, ...]], NDArray[np.float32]] = {}
+
+    def scores(
+        self, languages: Sequence[str], topics: Sequence[int], alpha: float
+    ) -> NDArray[np.float32]:
+        """The scores of every passage, shape ``(len(topics), n)``.
+
+        Parameters
+        ----------
+        languages : sequence of str
+            Whose queries are compared with.
+        topics : sequence of int
+            Rows of the vectors.
+        alpha : float
+        """
+        share = np.float32(alpha)
+        scores = self._best("", topics).copy()
+        best = np.full_like(scores, -np.inf)
+        for code in languages:
+            np.maximum(best, self._best(code, topics), out=best)
+        has = np.isfinite(best).all(axis=1)
+        scores[has] = (np.float32(1) - share) * scores[has] + share * best[has]
+        return scores.T
+
+    def _best(self, code: str, topics: Sequence[int]) -> NDArray[np.float32]:
+        """Each passage's best product with each topic, shape ``(n, len(topics))``.
+
+        Of its queries in a language, minus infinity where it has none; or of itself for "".
+        """
+        key = code, tuple(topics)
+        if key not in self._kept:
+            vectors = self._vectors[list(topics)].T
+            if not code:
+                self._kept[key] = self._block.passages @ vectors
+            else:
+                self._kept[key] = self._best_of_queries(code, vectors)
+        return self._kept[key]
+
+    def _best_of_queries(self, code: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        count, queries = self._block.counts[code], (self._block.queries or {})[code]
+        best = np.full((len(count), vectors.shape[1]), -np.inf, np.float32)
+        filled = np.flatnonzero(count)
+        starts = (np.cumsum(count) - count)[filled]
+        step = max(1, _AT_ONCE // max(1, len(queries)))
+        for first in range(0, vectors.shape[1] if len(filled) else 0, step):
+            products = queries @ vectors[:, first : first + step]
+            best[filled, first : first + step] = np.maximum.reduceat(products, starts, axis=0)
+        return best
 
 
 class BestOfPassage:

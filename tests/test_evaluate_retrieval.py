@@ -18,6 +18,7 @@ from pyserini_xqg.evaluate.from_store.retrieval import (
 from pyserini_xqg.evaluate.runs import Hit
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.index import build_index, build_routed, corpus_centres
+from pyserini_xqg.max_sim import single_vectors
 from pyserini_xqg.plugin import XqgSearcher
 from pyserini_xqg.records import Topic
 from pyserini_xqg.settings import Fusion
@@ -34,7 +35,7 @@ TOPICS = [
 @pytest.fixture
 def store(corpus_and_queries, encoder, tmp_path):
     corpus, queries = corpus_and_queries
-    encode_corpus(corpus, tmp_path / "store", encoder, queries=[queries])
+    encode_corpus(corpus, tmp_path / "store", encoder, queries=[queries], keep_queries=True)
     return Store([tmp_path / "store"])
 
 
@@ -46,6 +47,7 @@ def store(corpus_and_queries, encoder, tmp_path):
         Fusion("paper", 0.05, {"te": 2.0}),
         Fusion("mean", 0.7, l2_norm=True),
         Fusion("mean", 0.5, centre=True),
+        Fusion("max-sim", 0.3),
     ],
 )
 def test_the_hits_of_a_real_index(store, tmp_path, fusion, build, hits):
@@ -60,7 +62,7 @@ def test_the_hits_of_a_real_index(store, tmp_path, fusion, build, hits):
     members = {build_index: everyone, build_routed: routed}[build](store.languages)
     vectors = open_encoder(store, device="cpu").encode_queries([topic.text for topic in TOPICS])
     runs = dict(
-        retrieve(store, parts_of(store), {"a": System(fusion, members)}, TOPICS, vectors,
+        retrieve(store, parts_of(store, keep=True), {"a": System(fusion, members)}, TOPICS, vectors,
                  hits=hits, centres=corpus_centres(store, store.languages))
     )  # fmt: skip
     assert list(runs) == ["a"]
@@ -74,14 +76,21 @@ def test_the_hits_of_a_real_index(store, tmp_path, fusion, build, hits):
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
-    return random_shards(tmp_path_factory.mktemp("shards"), [2 * BLOCK + 5, 7])
+    return random_shards(tmp_path_factory.mktemp("shards"), [2 * BLOCK + 5, 7], keep=True)
 
 
 def by_hand(store, fusion, vectors, hits):
-    blocks = list(store.blocks())
-    fused = np.concatenate([fusion.apply(block) for block in blocks])
+    blocks = list(store.blocks(keep=True))
     docids = [docid for block in blocks for docid in block.docids]
-    scores = vectors @ fused.T
+    if fusion.method == "max-sim":  # what its index holds, and the best row of each passage
+        scores = np.full((len(vectors), len(docids)), -np.inf)
+        first = 0
+        for block in blocks:
+            owners, rows = single_vectors(block, np.float32(fusion.alpha))
+            np.maximum.at(scores.T, first + owners, rows @ vectors.T)
+            first += len(block.docids)
+    else:
+        scores = vectors @ np.concatenate([fusion.apply(block) for block in blocks]).T
     return [
         [(docids[row], of[row]) for row in np.argsort(-of)[:hits]] for of in scores
     ]  # fmt: skip
@@ -90,7 +99,8 @@ def by_hand(store, fusion, vectors, hits):
 def test_several_systems_over_shards_in_any_order(shards):
     topics = [Topic(f"q{i}", "", "te") for i in range(6)]
     vectors = np.random.default_rng(5).normal(size=(6, 4)).astype(np.float32)
-    fusions = {"none": Fusion(), "paper": Fusion("paper", 0.2), "mean": Fusion("mean", 0.9)}
+    fusions = {"none": Fusion(), "paper": Fusion("paper", 0.2), "mean": Fusion("mean", 0.9),
+               "single": Fusion("max-sim", 0.4)}  # fmt: skip
     systems = {name: System(fusion, everyone(shards.languages)) for name, fusion in fusions.items()}
     doubled = Fusion("paper", 0.2, {"ar": 2.0, "te": 2.0})
 
@@ -98,7 +108,7 @@ def test_several_systems_over_shards_in_any_order(shards):
         return part.block._replace(sums={code: 2 * s for code, s in part.block.sums.items()})
 
     systems["doubled"] = System(fusions["paper"], everyone(shards.languages), double)
-    parts = reversed(list(parts_of(shards)))
+    parts = reversed(list(parts_of(shards, keep=True)))
     runs = dict(retrieve(shards, parts, systems, topics, vectors, hits=20))
     for name, fusion in {**fusions, "doubled": doubled}.items():
         for found, expected in zip(

@@ -42,6 +42,9 @@ def chosen(part, block, code):
 
 def test_a_draw_takes_so_many_of_each_passage(part):
     two = draw_queries(2, 0, 0)(part)
+    for code, count in two.counts.items():  # the single ones are those of the sums
+        sums = [of.sum(axis=0) for of in np.split(two.queries[code], np.cumsum(count)[:-1])]
+        assert np.array(sums) == pytest.approx(two.sums[code], abs=1e-5)
     one = draw_queries(1, 0, 0)(part)
     for code in ("ar", "te"):
         count = part.block.counts[code]
@@ -60,6 +63,7 @@ def test_all_of_them_are_the_stores_own_sums(part):
     for code in ("ar", "te"):
         assert everything.sums[code] == pytest.approx(part.block.sums[code], abs=1e-6)
         assert np.array_equal(everything.counts[code], part.block.counts[code])
+        assert np.array_equal(everything.queries[code], part.block.queries[code])
     assert np.array_equal(everything.passages, part.block.passages)
 
 

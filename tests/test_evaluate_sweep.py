@@ -69,6 +69,14 @@ def test_the_grid():
     assert list(one) == [NONE, Setting("mean", "all", 0.5)]
     with pytest.raises(XqgError, match=r"--alpha 1.5 is outside \[0, 1\]"):
         settings(alphas=[1.5])
+    single = settings(methods=["max-sim"], language_sets=["all"], with_routed=True, alphas=[0.4])
+    assert list(single) == [NONE, *(Setting("max-sim", s, 0.4) for s in ("all", "routed"))]
+    assert single[Setting("max-sim", "routed", 0.4)].fusion == Fusion("max-sim", 0.4)
+    with pytest.raises(XqgError, match="--method max-sim needs --alpha, the share"):
+        settings(methods=["max-sim"], alphas=[1.5])
+    for more in ({"l2_norm": True}, {"centre": True}):
+        with pytest.raises(XqgError, match="--method max-sim: leave --weights, --centre and"):
+            settings(methods=["max-sim"], **more)
 
 
 def test_of_equals_the_least():
@@ -117,6 +125,30 @@ def test_no_augmentation_may_win(test):
     assert "No setting was better" in alone[1].text[0]
 
 
+def test_the_best_of_single_queries(tmp_path):
+    """p0's two queries cancel in a sum, and each finds its topic; p1's own vector is nearly both.
+
+    p0 has 5 alpha for its best query, p1 without queries 2: from 0.4 on p0 is first.
+    """
+    queries = {"te": [[[5, 0], [-5, 0]], []], "ar": [[], []]}
+    store = Store([write_store(tmp_path / "m", [[0, 0], [2, 0]], queries, keep=True)])
+    up = ("q", "te", [1, 0], "p0")
+    dev = make_subject(store, [up])
+    found = settings(
+        methods=["mean", "max-sim"], language_sets=["all"], alphas=[0.3, 0.5], with_routed=True
+    )
+    sections = sweep(dev, dev, found, "RR@10", num_queries=[2], draws=2)
+    of = tables(sections)
+    rows = {tuple(row[:2]): row[2:] for row in of["sweep-dev"].rows}
+    assert rows["max-sim", "all"] == rows["max-sim", "routed"] == [None, 50.0, 100.0]
+    assert rows["mean", "all"] == rows["mean", "routed"] == [None, 50.0, 50.0]
+    assert of["sweep-test"].rows[1][0] == "chosen: max-sim, all, alpha 0.5"
+    assert "An index of max-sim holds a vector a query, here 1 a passage" in sections[0].text[2]
+    assert "--routed --method max-sim --alpha ar=" in sections[2].text[1]
+    curve = {row[0]: row[4] for row in of["sweep-num-queries"].rows}
+    assert curve == {"mean, all, alpha 0.3": 50.0, "max-sim, all, alpha 0.5": 100.0}
+
+
 def test_plots_can_be_drawn(dev, test):
     from matplotlib.figure import Figure
 
@@ -154,7 +186,7 @@ def test_the_command(command, capsys, tmp_path):
     main([*words, "--routed", "--measure", "Success@1", "--output", str(tmp_path / "page")])
     said = " ".join(capsys.readouterr().out.split())
     assert "30 passages, 16 dimensions, float32; queries a passage: ar 2, te 1.43." in said
-    assert "not numbers of queries: for those, encode with xqg --keep-queries" in said
+    assert "not max-sim and numbers of queries: for those, encode with xqg --keep-queries" in said
     assert "best of 5 settings by Success@1 over 6 dev topics" in said  # half, by passage
     assert (tmp_path / "page/sweep-test.csv").is_file()
     main([*words, "--dev-topics", str(dev_topics), "--dev-qrels", str(dev_qrels)])
@@ -168,6 +200,8 @@ def test_what_is_refused(command):
         XqgError, match=f"holds sums only.* encode again with xqg --keep-queries.* {size:.3g} GB"
     ):
         main([*words, "--num-queries", "1"])
+    with pytest.raises(XqgError, match=r"so --methods max-sim cannot be answered.* --keep-queries"):
+        main([*words, "--methods", "mean", "max-sim"])
     with pytest.raises(XqgError, match="--dev-topics and --dev-qrels go together"):
         main([*words, "--dev-topics", str(dev_topics)])
     dev_qrels.write_text(dev_qrels.read_text().replace(" d10 ", " d0 "))

@@ -8,7 +8,7 @@ from pyserini_xqg.encode import encode_corpus
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.index import build_index, build_routed, main
 from pyserini_xqg.manifest import read_manifest
-from pyserini_xqg.max_sim import BestOfPassage, single_vectors
+from pyserini_xqg.max_sim import BestOfBlock, BestOfPassage, single_vectors
 from pyserini_xqg.plugin import DenseSearcher, XqgSearcher
 from pyserini_xqg.search import main as search
 from pyserini_xqg.settings import Fusion
@@ -53,6 +53,30 @@ def test_a_vector_for_each_query():
     owners, vectors = single_vectors(block, np.float32(0.5))
     assert owners.tolist() == [0, 0, 0, 1, 2]
     assert vectors.tolist() == [[0.5, 4], [1.5, 0], [2.5, 0], [0, 1], [0.5, 1.5]]
+
+
+@pytest.mark.parametrize("at_once", [1, 1 << 24])
+def test_the_scores_of_a_block(store, monkeypatch, at_once):
+    monkeypatch.setattr("pyserini_xqg.max_sim._AT_ONCE", at_once)
+    (block,) = store.blocks(keep=True)
+    topics = np.random.default_rng(1).normal(size=(5, 16)).astype(np.float32)
+    best = BestOfBlock(block, topics)
+    for languages in (["te"], ["ar", "te"], ["ar"]):
+        for of in ([0, 1, 2, 3, 4], [0, 2], [3, 1]):
+            for alpha in (0.0, 0.3, 1.0):
+                scores = best.scores(languages, of, alpha)
+                assert scores.dtype == np.float32
+                expected = [
+                    list(by_hand(store, topics[row], languages, alpha).values()) for row in of
+                ]
+                np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_block_without_queries_in_a_language():
+    block = Block(["a"], np.ones((1, 2), np.float32), {}, {"te": np.array([0])},
+                  {"te": np.empty((0, 2), np.float32)})  # fmt: skip
+    found = BestOfBlock(block, np.array([[1, 2]], np.float32)).scores(["te"], [0], 0.5)
+    assert found.tolist() == [[3.0]]
 
 
 @pytest.mark.parametrize("languages", [["ar", "te"], ["te"]])

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pyserini_xqg.evaluate.from_store.retrieval import Members, System, everyone, routed
-from pyserini_xqg.fusion import check_formula
+from pyserini_xqg.fusion import METHODS, check_formula
+from pyserini_xqg.max_sim import MAX_SIM, check_share
 from pyserini_xqg.settings import Fusion
 
 
@@ -37,6 +38,9 @@ NONE = Setting("", "no augmentation", 0.0)
 #: The same scaled to length 1, which is a change of its own where fused vectors are scaled.
 SCALED = Setting("", "no augmentation, length 1", 0.0)
 
+#: The choices of ``--methods``: the formulas, and the best of single queries.
+TRIED = (*METHODS, MAX_SIM)
+
 #: Sets of languages by name; the keys are the choices of ``--language-sets``.
 LANGUAGE_SETS: dict[str, Callable[[Sequence[str]], Mapping[str, Members]]] = {
     "all": lambda codes: {"all": everyone(codes)},
@@ -65,7 +69,7 @@ def grid(
     alphas : sequence of float
         0 is no augmentation, which is there anyhow.
     methods : sequence of str
-        Keys of `pyserini_xqg.fusion.METHODS`.
+        Of `TRIED`.
     language_sets : sequence of str
         Keys of `LANGUAGE_SETS`; with one language every set is that one.
     with_routed : bool
@@ -76,11 +80,15 @@ def grid(
     Raises
     ------
     XqgError
-        For an unknown method or an alpha outside [0, 1].
+        For an unknown method, an alpha outside [0, 1], and max-sim where vectors are scaled or
+        centred.
     """
     for method in methods:
         for alpha in alphas:
-            check_formula(method, alpha, {}, languages)
+            if method == MAX_SIM:
+                check_share(Fusion(method, alpha, centre=centre, l2_norm=l2_norm))
+            else:
+                check_formula(method, alpha, {}, languages)
     names = language_sets if len(languages) > 1 else ["all"]
     members: dict[str, Members] = {}
     for name in names:

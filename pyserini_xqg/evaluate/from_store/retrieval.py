@@ -9,6 +9,7 @@ import numpy as np
 
 from pyserini_xqg.blocks import Block
 from pyserini_xqg.evaluate.runs import Hit
+from pyserini_xqg.max_sim import MAX_SIM, BestOfBlock
 from pyserini_xqg.records import Topic
 from pyserini_xqg.rows import docids_of
 from pyserini_xqg.settings import FALLBACK, Fusion
@@ -111,14 +112,16 @@ def retrieve(
 ) -> Iterator[tuple[Name, dict[str, list[Hit]]]]:
     """The best passages of every topic by the dot product, for every system.
 
-    Memory holds a part, a part's fused vectors, and for every system and topic the best so far.
+    Memory holds a part, a part's fused vectors, and for every system and topic the best so far;
+    with max-sim also a score for each passage of a part, topic and language.
 
     Parameters
     ----------
     store : Store
         For docids, which are read at the end and only of passages that are returned.
     parts : iterable of Part
-        Every row of the store once, in any order, with the languages that the systems fold in.
+        Every row of the store once, in any order, with the languages that the systems fold in, and
+        with single queries where one of the systems is max-sim.
     systems : mapping of name to System
     topics : sequence of Topic
     vectors : array, shape (len(topics), d), float32
@@ -146,9 +149,15 @@ def retrieve(
         for part in parts:
             for change, names in by_change.items():
                 block = part.block if change is None else change(part)
+                single = BestOfBlock(block, vectors)
                 for name in names:
                     for members, of in asked[name].items():
-                        fused = _fused(systems[name].fusion, block, members, centres)
+                        fusion = _of_members(systems[name].fusion, members)
+                        if fusion.method == MAX_SIM:
+                            scores = single.scores(members, of, fusion.alpha or 0)
+                            heaps[name].add_result_subset(of, scores, part.rows)
+                            continue
+                        fused = _fused(fusion, block, members, centres)
                         scores, found = knn(
                             vectors[of], fused, min(hits, len(fused)), metric=METRIC_INNER_PRODUCT
                         )
@@ -177,12 +186,16 @@ def _by_members(members: Members, topics: Sequence[Topic]) -> dict[tuple[str, ..
     return groups
 
 
+def _of_members(fusion: Fusion, members: Sequence[str]) -> Fusion:
+    """The settings for topics that these languages' queries are folded in for."""
+    return fusion.of_route(members[0] if len(members) == 1 else FALLBACK, members)
+
+
 def _fused(
     fusion: Fusion, block: Block, members: Sequence[str], centres: Mapping[str, Vectors] | None
 ) -> Vectors:
     """The vectors to search, with the queries of these languages alone."""
-    own = fusion.of_route(members[0] if len(members) == 1 else FALLBACK, members)
-    return own.apply(
+    return fusion.apply(
         block._replace(
             sums={code: block.sums[code] for code in members},
             counts={code: block.counts[code] for code in members},

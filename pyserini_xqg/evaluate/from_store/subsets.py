@@ -49,6 +49,7 @@ def draw_queries(size: int, draw: int, seed: int) -> Callable[[Part], Block]:
     def change(part: Part) -> Block:
         block, first = part.block, int(part.rows[0])
         sums: dict[str, NDArray[np.float32]] = {}
+        queries: dict[str, NDArray[np.float32]] = {}
         counts: dict[str, NDArray[np.int32]] = {}
         for language, vectors in (block.queries or {}).items():
             count = block.counts[language]
@@ -58,15 +59,16 @@ def draw_queries(size: int, draw: int, seed: int) -> Callable[[Part], Block]:
             place = np.arange(len(vectors)) - np.repeat(np.cumsum(count) - count, count)
             kept = np.sort(order[place < size])
             sums[language] = np.zeros_like(block.passages)
-            np.add.at(sums[language], passage[kept], vectors[kept])
+            queries[language] = vectors[kept]
+            np.add.at(sums[language], passage[kept], queries[language])
             counts[language] = np.minimum(count, size).astype(np.int32)
-        return block._replace(sums=sums, counts=counts, queries=None)
+        return block._replace(sums=sums, counts=counts, queries=queries)
 
     return change
 
 
-def check_kept(store: Store) -> None:
-    """Refuse a store that keeps no single queries.
+def check_kept(store: Store, option: str) -> None:
+    """Refuse a store that keeps no single queries, which an option needs.
 
     Raises
     ------
@@ -78,9 +80,9 @@ def check_kept(store: Store) -> None:
     total = sum(store.queries.values())
     size = total * store.dimension * np.dtype(store.manifest["dtype"]).itemsize
     raise XqgError(
-        f"{store.paths[0]} holds sums only, so --num-queries cannot be answered from it: encode "
+        f"{store.paths[0]} holds sums only, so {option} cannot be answered from it: encode "
         f"again with xqg --keep-queries, which takes {size / 1e9:.3g} GB more ({total} vectors of "
-        f"{store.dimension} in {store.manifest['dtype']}), or leave --num-queries out"
+        f"{store.dimension} in {store.manifest['dtype']}), or leave {option} out"
     )
 
 
@@ -111,7 +113,7 @@ def curve(
     XqgError
         If the store does not keep single queries, or a number is below 1.
     """
-    check_kept(subject.store)
+    check_kept(subject.store, "--num-queries")
     if min(sizes) < 1:
         raise XqgError(f"--num-queries {min(sizes)}: expected at least 1; 0 is no augmentation")
     sizes = sorted(set(sizes))

@@ -11,7 +11,15 @@ from collections.abc import Mapping, Sequence
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.evaluate.collection import Collection, halves, read_collection
 from pyserini_xqg.evaluate.from_store.by_language_tables import by_language_section
-from pyserini_xqg.evaluate.from_store.grid import LANGUAGE_SETS, NONE, SCALED, Setting, best, grid
+from pyserini_xqg.evaluate.from_store.grid import (
+    LANGUAGE_SETS,
+    NONE,
+    SCALED,
+    TRIED,
+    Setting,
+    best,
+    grid,
+)
 from pyserini_xqg.evaluate.from_store.retrieval import System, parts_of
 from pyserini_xqg.evaluate.from_store.subject import (
     ByTopic,
@@ -27,6 +35,7 @@ from pyserini_xqg.evaluate.from_store.sweep_tables import dev_section, test_sect
 from pyserini_xqg.evaluate.report.sections import Section, publish
 from pyserini_xqg.evaluate.trec.measures import parse_measures
 from pyserini_xqg.fusion import METHODS
+from pyserini_xqg.max_sim import MAX_SIM
 
 #: From small ones for `paper`, which sums, to large ones for `mean`.
 ALPHAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -62,10 +71,12 @@ def sweep(
     Raises
     ------
     XqgError
-        For `num_queries` of a store that keeps no single queries.
+        For `num_queries`, or max-sim among the settings, of a store that keeps no single queries.
     """
     if num_queries:
-        check_kept(dev.store)
+        check_kept(dev.store, "--num-queries")
+    if any(setting.method == MAX_SIM for setting in settings):
+        check_kept(dev.store, f"--methods {MAX_SIM}")
     on_dev = _score(dev, settings, measure)
     pooled = dev.groups()["mean"]
     means = {setting: mean(only(of, pooled)) for setting, of in on_dev.items()}
@@ -92,7 +103,8 @@ def sweep(
 def _score(
     subject: Subject, settings: Mapping[Setting, System], measure: str
 ) -> dict[Setting, ByTopic]:
-    parts = parts_of(subject.store, subject.languages)
+    keep = any(system.fusion.method == MAX_SIM for system in settings.values())
+    parts = parts_of(subject.store, subject.languages, keep=keep)
     scores = subject.score(parts, settings, [measure])
     return {setting: of[measure] for setting, of in scores.items()}
 
@@ -103,15 +115,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         prog="python -m pyserini_xqg.evaluate sweep", description=__doc__.partition("\n")[0]
     )
     add_subject_options(parser)
-    parser.add_argument("--dev-topics", help="without it, half of the topics, whole clusters")
-    parser.add_argument("--dev-qrels", help="of --dev-topics")
-    parser.add_argument(
-        "--allow-shared", action="store_true", help="dev and test topics may share passages"
-    )
+    add_split_options(parser)
     parser.add_argument(
         "--alphas", nargs="+", type=float, default=list(ALPHAS), help="0 is tried anyhow"
     )
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=list(METHODS),
+        choices=TRIED,
+        help=f"{' and '.join(METHODS)} unless given; {MAX_SIM} reads every query's vector, so it "
+        "takes a store made with xqg --keep-queries, and longer",
+    )
     parser.add_argument(
         "--language-sets",
         nargs="+",
@@ -151,6 +166,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     title = "Alpha, method and languages"
     publish(sections, args.output, title, overwrite=args.overwrite)
+
+
+def add_split_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `split`, beside those of `add_subject_options`."""
+    parser.add_argument("--dev-topics", help="without it, half of the topics, whole clusters")
+    parser.add_argument("--dev-qrels", help="of --dev-topics")
+    parser.add_argument(
+        "--allow-shared", action="store_true", help="dev and test topics may share passages"
+    )
 
 
 def split(args: argparse.Namespace) -> tuple[Collection, Collection]:

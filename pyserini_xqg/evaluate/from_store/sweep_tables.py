@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyserini_xqg.evaluate.from_store.grid import NONE, SCALED, Setting, best
 from pyserini_xqg.evaluate.from_store.subject import ByTopic, Subject, mean, minus, only
 from pyserini_xqg.evaluate.report.sections import Cell, Plot, Section, Table
+from pyserini_xqg.max_sim import MAX_SIM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +26,11 @@ def support_text(store: Store) -> list[str]:
     return [
         f"The store: {store.passages} passages, {store.dimension} dimensions, "
         f"{store.manifest['dtype']}; queries a passage: {queries}.",
-        "It supports any alpha, method and set of languages; "
+        "It supports any alpha, formula and set of languages; "
         + (
-            "it keeps single queries, so numbers of queries too."
+            f"it keeps single queries, so {MAX_SIM} and numbers of queries too."
             if store.kept_queries
-            else "not numbers of queries: for those, encode with xqg --keep-queries."
+            else f"not {MAX_SIM} and numbers of queries: for those, encode with xqg --keep-queries."
         ),
     ]
 
@@ -46,13 +47,20 @@ def dev_section(dev: Subject, scores: ByMeasure, measure: str) -> Section:
     pooled = dev.groups()["mean"]
     means = {setting: mean(only(of, pooled)) for setting, of in scores.items()}
     chosen = best(means)
+    text = support_text(dev.store)
+    if any(setting.method == MAX_SIM for setting in scores):
+        each = sum(dev.store.queries[code] for code in dev.languages) / dev.store.passages
+        text.append(
+            f"An index of {MAX_SIM} holds a vector a query, here {each:.3g} a passage; the others "
+            "hold one a passage."
+        )
     tables = [_alpha_table(means, chosen, measure, len(pooled))]
     if len({setting.languages for setting in scores if setting.method}) > 1:
         tables.append(_language_table(dev, scores, means, measure))
     return Section(
         "Tried on dev topics",
         [
-            *support_text(dev.store),
+            *text,
             f"Chosen: {chosen}, the best of {len(scores)} settings by {measure} over {len(pooled)} "
             "dev topics. Its dev figure is too good, because it was chosen by it.",
         ],
