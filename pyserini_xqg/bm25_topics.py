@@ -16,7 +16,7 @@ from pyserini_xqg.bm25 import NGRAMS, query_text
 from pyserini_xqg.errors import XqgError, run_command
 from pyserini_xqg.files import refuse_existing, written_whole
 from pyserini_xqg.manifest import read_manifest
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import read_topics
 
 
 def write_topics(

@@ -16,71 +16,16 @@ from pyserini_xqg.evaluate.runs import Hit, Run, write_run
 from pyserini_xqg.expand.joining import FOR_BM25, add_join_options, check_join
 from pyserini_xqg.files import refuse_existing
 from pyserini_xqg.routing import add_detect_option, detected
-from pyserini_xqg.search import open_searcher, read_topics, search_topics
+from pyserini_xqg.run_fusion import fuse_runs
+from pyserini_xqg.search import open_searcher, search_topics
+from pyserini_xqg.topics import read_topics
 
 if TYPE_CHECKING:
-    from pyserini.trectools import TrecRun
-
     from pyserini_xqg.evaluate.collection import Qrels
-    from pyserini_xqg.records import Topic
+    from pyserini_xqg.topics import Topic
 
 #: What a weight is chosen among: 0 is BM25 alone, 1 the dense run alone.
 WEIGHTS = tuple(round(step / 20, 2) for step in range(21))
-
-
-def fuse_runs(dense: Run, sparse: Run, weight: float, hits: int = 1000) -> dict[str, list[Hit]]:
-    """Interpolate two runs with pyserini.fusion, each topic's scores first brought to 0..1.
-
-    Parameters
-    ----------
-    dense, sparse : mapping of topic id to list of Hit
-    weight : float
-        Of the dense run, 0 to 1; the other's is what is left. A passage that one run does not
-        return gets 0 there, which is that run's lowest score after normalisation.
-    hits : int
-        The most that are kept of a topic.
-
-    Returns
-    -------
-    dict of topic id to list of Hit
-        Best first, ties in the order of docids.
-
-    Raises
-    ------
-    XqgError
-        For a weight outside 0..1.
-    """
-    if not 0 <= weight <= 1:
-        raise XqgError(f"--weight {weight:g}: expected the share of the dense run, 0 to 1")
-    from pyserini.fusion import interpolation
-    from pyserini.trectools import RescoreMethod
-
-    runs = [to_trec_run(run).rescore(RescoreMethod.NORMALIZE) for run in (dense, sparse)]
-    return from_trec_run(interpolation(runs, alpha=weight, k=hits))
-
-
-def to_trec_run(run: Run) -> TrecRun:
-    """A run as pyserini.fusion takes it."""
-    from pyserini.trectools import TrecRun
-
-    return TrecRun.from_list(
-        [
-            (qid, "Q0", hit.docid, rank, hit.score, "xqg")
-            for qid, found in run.items()
-            for rank, hit in enumerate(found, 1)
-        ]
-        # Pyserini has no empty run; a topic that nobody asks stands for it.
-        or [("", "Q0", "", 1, 0.0, "xqg")]
-    )
-
-
-def from_trec_run(run: TrecRun) -> dict[str, list[Hit]]:
-    """A fused run by topic id."""
-    found: dict[str, list[Hit]] = {}
-    for qid, _, docid, _, score, _ in run.to_numpy():
-        if qid:
-            found.setdefault(qid, []).append(Hit(docid, score))
-    return found
 
 
 def choose_weight(

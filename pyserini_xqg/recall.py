@@ -53,7 +53,7 @@ def encode_topics(path: str | Path, spec: EncoderSpec) -> Queries:
         As `read_topics`, and for an encoder that cannot be loaded.
     """
     from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.search import read_topics
+    from pyserini_xqg.topics import read_topics
 
     texts = [topic.text for topic in read_topics(path)]
     return Queries(Encoder(spec).encode_queries(texts), f"topics of {path}")

@@ -10,7 +10,6 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.expansions import Expansion, parse_expansions
 from pyserini_xqg.languages import check_language
 
 DOCID_FIELDS = ("docid", "id", "_id")
@@ -38,15 +37,6 @@ class GeneratedQueries(NamedTuple):
     docid: str
     queries: dict[str, list[str]]
     scores: dict[str, list[float | None]] | None = None
-
-
-class Topic(NamedTuple):
-    """One test question; ``language`` is empty where the file does not say."""
-
-    qid: str
-    text: str
-    language: str
-    expansions: tuple[Expansion, ...] = ()
 
 
 class PassageFormat(NamedTuple):
@@ -106,10 +96,10 @@ def parse_passage(line: bytes, where: str, form: PassageFormat) -> Passage:
     row = parse_json(line, where)
     docid = _docid(row, where, form.docid_field)
     if "text" in row:
-        return Passage(docid, _text(row, "title", where), _text(row, "text", where))
+        return Passage(docid, text_field(row, "title", where), text_field(row, "text", where))
     if "contents" not in row:
         raise XqgError(f"{where}: no field 'text' or 'contents'; found {', '.join(row)}")
-    contents = _text(row, "contents", where)
+    contents = text_field(row, "contents", where)
     if "title" in form.fields and "title" not in row:
         # As Pyserini does: one delimiter may close the last field.
         if contents.count(form.delimiter) == len(form.fields):
@@ -122,7 +112,7 @@ def parse_passage(line: bytes, where: str, form: PassageFormat) -> Passage:
             )
         named = {name: part.strip() for name, part in zip(form.fields, parts, strict=True)}
         return Passage(docid, named["title"], named.get("text", ""))
-    return Passage(docid, _text(row, "title", where), contents.strip())
+    return Passage(docid, text_field(row, "title", where), contents.strip())
 
 
 def parse_tsv_passage(line: bytes, where: str) -> Passage:
@@ -183,35 +173,6 @@ def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> Ge
     return GeneratedQueries(docid, by_language, None if scores is None else scores_by_language)
 
 
-def parse_topic(line: bytes, where: str, language: str | None = None) -> Topic:
-    """A topic in JSON: ``qid`` or ``id``, ``title`` or ``question``, optional ``lang``."""
-    row = parse_json(line, where)
-    qid = row.get("qid", row.get("id"))
-    if isinstance(qid, int) and not isinstance(qid, bool):
-        qid = str(qid)
-    if not isinstance(qid, str):
-        raise XqgError(f"{where}: no topic id; expected 'qid' or 'id', found {', '.join(row)}")
-    name = "title" if "title" in row else "question"
-    text = row.get(name)
-    if not isinstance(text, str):
-        raise XqgError(
-            f"{where}: no question; expected 'title' or 'question', found {', '.join(row)}"
-        )
-    topic = _topic(qid, text, language or _text(row, "lang", where), where)
-    return topic._replace(expansions=parse_expansions(row, where))
-
-
-def parse_tsv_topic(line: bytes, where: str, language: str | None = None) -> Topic:
-    """A topic in TSV: id, tab, question."""
-    try:
-        qid, tab, text = line.decode("utf-8-sig").rstrip("\r\n").partition("\t")
-    except UnicodeDecodeError:
-        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
-    if not tab:
-        raise XqgError(f"{where}: no tab; expected a topic id, a tab and the question")
-    return _topic(qid, text, language or "", where)
-
-
 def check_docid(docid: str, where: str) -> str:
     """The docid itself.
 
@@ -229,14 +190,6 @@ def check_docid(docid: str, where: str) -> str:
     return docid
 
 
-def _topic(qid: str, text: str, language: str, where: str) -> Topic:
-    if not qid or qid.split() != [qid]:
-        raise XqgError(f"{where}: topic id {qid!r} is empty or holds white space; rename it")
-    language = language.strip()  # XOR-TyDi's train file has codes with a leading space
-    # Line breaks and tabs inside a question mean nothing and break every line-based format.
-    return Topic(qid, " ".join(text.split()), language and check_language(language, where))
-
-
 def _docid(row: dict[str, Any], where: str, field: str | None) -> str:
     names = (field,) if field else DOCID_FIELDS
     docid = next((row[name] for name in names if name in row), None)
@@ -250,7 +203,14 @@ def _docid(row: dict[str, Any], where: str, field: str | None) -> str:
     return check_docid(docid, where)
 
 
-def _text(row: dict[str, Any], field: str, where: str) -> str:
+def text_field(row: dict[str, Any], field: str, where: str) -> str:
+    """The string that a row has in a field, empty where it has none.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, for anything but a string.
+    """
     value = row.get(field)
     if value is None:
         return ""

@@ -12,7 +12,7 @@ from pyserini_xqg.languages import detect_language
 from pyserini_xqg.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from pyserini_xqg.records import Topic
+    from pyserini_xqg.topics import Topic
 
 #: Topics without a language, or those that name one, too: the choices of ``--detect-language``.
 WHICH = ("missing", "all")

@@ -10,49 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pyserini_xqg.effort import Effort
 from pyserini_xqg.errors import XqgError, run_command
 from pyserini_xqg.expand.joining import Asking, add_join_options, check_join, search_joined
-from pyserini_xqg.files import input_files, is_tsv, read_lines, refuse_existing, unpacked
-from pyserini_xqg.languages import check_language
+from pyserini_xqg.files import refuse_existing
 from pyserini_xqg.manifest import read_manifest
-from pyserini_xqg.records import Topic, parse_topic, parse_tsv_topic
 from pyserini_xqg.routing import add_detect_option, detected
+from pyserini_xqg.topics import Topic, read_topics
 
 if TYPE_CHECKING:
     from pyserini_xqg.plugin import Bm25Searcher, DenseSearcher, XqgSearcher
 
     Searcher: TypeAlias = XqgSearcher | DenseSearcher | Bm25Searcher
-
-
-def read_topics(path: str | Path, language: str | None = None) -> list[Topic]:
-    """The topics of a JSONL or TSV file (or a folder of them), ids kept exactly.
-
-    Parameters
-    ----------
-    path : path-like
-        JSONL with ``qid`` (or ``id``), ``title`` (or ``question``) and optional ``lang``; or TSV
-        with id and question.
-    language : str or None
-        Of all topics, instead of what the file says.
-
-    Raises
-    ------
-    XqgError
-        For a broken row, a duplicate id, or a file without topics.
-    """
-    import tempfile
-
-    topics: dict[str, Topic] = {}
-    code = check_language(language, "--language") if language else None
-    with tempfile.TemporaryDirectory() as work:
-        for name in input_files(path):
-            parse = parse_tsv_topic if is_tsv(name) else parse_topic
-            for line in read_lines(unpacked(name, Path(work))):
-                topic = parse(line.content, f"{name}:{line.number}", code)
-                if topic.qid in topics:
-                    raise XqgError(f"{name}:{line.number}: duplicate topic id {topic.qid!r}")
-                topics[topic.qid] = topic
-    if not topics:
-        raise XqgError(f"{path}: no topics in it")
-    return list(topics.values())
 
 
 def open_searcher(

@@ -11,11 +11,11 @@ from pyserini_xqg.blocks import Block
 from pyserini_xqg.evaluate.collection import Collection, clusters_of
 from pyserini_xqg.evaluate.from_store.subject import Subject
 from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.records import Topic
 from pyserini_xqg.shards import BLOCK
 from pyserini_xqg.spec import EncoderSpec
 from pyserini_xqg.store import Store
 from pyserini_xqg.store_writer import StoreWriter
+from pyserini_xqg.topics import Topic
 
 
 def write_store(

@@ -20,7 +20,7 @@ from pyserini_xqg.evaluate.compare.significance import (
 )
 from pyserini_xqg.evaluate.report.sections import Section, Table
 from pyserini_xqg.evaluate.runs import Hit, write_run
-from pyserini_xqg.records import Topic
+from pyserini_xqg.topics import Topic
 
 #: 30 passages, each asked for in Telugu; the first 10 in Russian, too.
 ASKED = [("te", i) for i in range(30)] + [("ru", i) for i in range(10)]

@@ -13,8 +13,8 @@ from pyserini_xqg.evaluate.leakage.near_duplicates import NearDuplicates, compar
 from pyserini_xqg.evaluate.leakage.questions import Asked, stream_questions
 from pyserini_xqg.evaluate.report.sections import gathering
 from pyserini_xqg.presets import PRESETS
-from pyserini_xqg.records import Topic
 from pyserini_xqg.spec import EncoderSpec
+from pyserini_xqg.topics import Topic
 
 TOPICS = [
     {"qid": "fi-1", "title": "Minkä meren rannalle Volgan vedet päätyvät?", "lang": "fi"},

@@ -10,8 +10,8 @@ from pyserini_xqg.evaluate.resource.command import parse_groups
 from pyserini_xqg.evaluate.resource.fertility import fertility, has_spaces, token_counter
 from pyserini_xqg.evaluate.resource.language_facts import FACTS, NOT_IN_MBERT
 from pyserini_xqg.languages import NAMES
-from pyserini_xqg.records import Topic
 from pyserini_xqg.spec import EncoderSpec
+from pyserini_xqg.topics import Topic
 
 #: Success@1 of the baseline and of the run, by topic.
 SCORES = {

@@ -20,10 +20,10 @@ from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.index import build_index, build_routed, corpus_centres
 from pyserini_xqg.max_sim import single_vectors
 from pyserini_xqg.plugin import XqgSearcher
-from pyserini_xqg.records import Topic
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.shards import BLOCK
 from pyserini_xqg.store import Store
+from pyserini_xqg.topics import Topic
 
 TOPICS = [
     Topic(f"{code or 'x'}-{i}", f"w{i} w{i + 30}", code)

@@ -5,8 +5,7 @@ import pytest
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.evaluate.runs import Hit
 from pyserini_xqg.expand.expander import ExpandedSearcher, QueryExpander
-from pyserini_xqg.expansions import Expansion
-from pyserini_xqg.records import Topic
+from pyserini_xqg.topics import Expansion, Topic
 
 FI = Topic("fi-1", "missä", "fi")
 TE = Topic("te-1", "ఎక్కడ", "te")

@@ -11,12 +11,11 @@ from pyserini_xqg.encode import encode_corpus
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.evaluate.runs import Hit
 from pyserini_xqg.expand.joining import JOINS, Asking, mean_vectors, search_joined
-from pyserini_xqg.expansions import Expansion
 from pyserini_xqg.index import build_index, build_routed
-from pyserini_xqg.records import Topic
 from pyserini_xqg.search import main, open_searcher, search_topics
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.store import Store
+from pyserini_xqg.topics import Expansion, Topic
 
 PASSAGE = Expansion("passage", "en", " ".join(f"w{i}" for i in range(10, 50)))
 PARAPHRASE = Expansion("paraphrase", "te", "w7 w8")

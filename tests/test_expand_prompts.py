@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from pyserini_xqg.expand.prompts import EXPANSION_PROMPTS, STRATEGIES, TASKS
-from pyserini_xqg.expansions import KINDS
 from pyserini_xqg.generate.openai_prompts import parse_answer
 from pyserini_xqg.languages import NAMES
 from pyserini_xqg.records import Passage
+from pyserini_xqg.topics import KINDS
 
 CODES = {name: code for code, name in NAMES.items()}
 

@@ -14,7 +14,7 @@ from generate_models import make_t5
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.expand import topics as module
 from pyserini_xqg.expand.__main__ import main
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import read_topics
 
 ROWS = [
     '{"qid":"te-1",   "title": "\\u0c0e\\u0c15\\u0c4d\\u0c15\\u0c21", "lang": "te", "x": [1.50]}',

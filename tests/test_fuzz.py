@@ -19,14 +19,8 @@ from hypothesis import strategies as st
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.files import read_lines, unpacked
 from pyserini_xqg.join import Join
-from pyserini_xqg.records import (
-    PassageFormat,
-    parse_passage,
-    parse_queries,
-    parse_topic,
-    parse_tsv_passage,
-    parse_tsv_topic,
-)
+from pyserini_xqg.records import PassageFormat, parse_passage, parse_queries, parse_tsv_passage
+from pyserini_xqg.topics import parse_topic, parse_tsv_topic
 
 EXAMPLES = int(os.environ.get("XQG_FUZZ_EXAMPLES", "150"))
 

@@ -10,31 +10,13 @@ from pyserini_xqg.errors import XqgError
 from pyserini_xqg.evaluate.collection import read_qrels
 from pyserini_xqg.evaluate.runs import Hit, read_run
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
-from pyserini_xqg.hybrid import WEIGHTS, choose_weight, fuse_runs, main
+from pyserini_xqg.hybrid import WEIGHTS, choose_weight, main
 from pyserini_xqg.index import main as index
+from pyserini_xqg.run_fusion import fuse_runs
 from pyserini_xqg.search import main as search
 
 DENSE = {"007": [Hit("a", 80.0), Hit("b", 70.0), Hit("c", 60.0)], "te-1": [Hit("a", 5.0)]}
 SPARSE = {"007": [Hit("c", 9.0), Hit("a", 5.0), Hit("d", 1.0)]}
-
-
-def test_the_sum_of_normalised_scores_by_hand():
-    fused = fuse_runs(DENSE, SPARSE, 0.75)
-    # dense a 1, b 0.5, c 0; BM25 c 1, a 0.5, d 0; ties in the order of docids
-    assert fused["007"] == [
-        Hit("a", pytest.approx(0.75 * 1 + 0.25 * 0.5)),
-        Hit("b", pytest.approx(0.75 * 0.5)),
-        Hit("c", pytest.approx(0.25)),
-        Hit("d", pytest.approx(0.0)),
-    ]
-    assert fused["te-1"] == [Hit("a", pytest.approx(0.75))]  # one hit is the best and the worst
-    assert [hit.docid for hit in fuse_runs(DENSE, SPARSE, 0.25, hits=2)["007"]] == ["c", "a"]
-
-
-def test_runs_without_hits():
-    assert fuse_runs({}, {}, 0.5) == {}
-    assert [hit.docid for hit in fuse_runs({}, SPARSE, 0.5)["007"]] == ["c", "a", "d"]
-    assert fuse_runs(DENSE, {"007": []}, 0.5).keys() == DENSE.keys()
 
 
 def test_the_weight_is_that_of_the_best_mean():
@@ -44,12 +26,6 @@ def test_the_weight_is_that_of_the_best_mean():
     assert means[0.3] == 0.5  # an unanswered topic counts as 0
     assert means[0.35] < 0.5
     assert weight == 0.3  # of those with 0.5, the nearest to an even share
-
-
-@pytest.mark.parametrize("weight", [-0.1, 1.1])
-def test_a_weight_that_is_no_share(weight):
-    with pytest.raises(XqgError, match="expected the share of the dense run, 0 to 1"):
-        fuse_runs(DENSE, SPARSE, weight)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,9 @@ from pyserini_xqg.records import (
     GeneratedQueries,
     Passage,
     PassageFormat,
-    Topic,
     parse_passage,
     parse_queries,
-    parse_topic,
     parse_tsv_passage,
-    parse_tsv_topic,
 )
 
 TEXT = PassageFormat()
@@ -111,38 +108,3 @@ def test_scores_are_numbers_that_a_float_can_hold(score):
     row = {"docid": "a", "generated_queries": {"te": ["q"]}, "scores": {"te": [score]}}
     with pytest.raises(XqgError, match=r"q.jsonl:4: scores\['te'\]: expected 1 numbers, one for"):
         parse_queries(line(**row), "q.jsonl:4")
-
-
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ({"qid": "te-007", "title": "a", "lang": "te"}, Topic("te-007", "a", "te")),
-        ({"id": "007", "question": "a\tb\n c", "lang": " ar"}, Topic("007", "a b c", "ar")),
-        ({"id": -5, "question": "a"}, Topic("-5", "a", "")),
-    ],
-)
-def test_topics(row, expected):
-    assert parse_topic(line(**row), "t.jsonl:1") == expected
-
-
-def test_a_language_from_the_command_wins():
-    assert parse_topic(line(qid="1", title="a", lang="te"), "t:1", "bn").language == "bn"
-
-
-def test_tsv_topics():
-    assert parse_tsv_topic("007\tఎంత\tx\n".encode(), "t.tsv:1", "te") == Topic("007", "ఎంత x", "te")
-    with pytest.raises(XqgError, match="t.tsv:1: no tab"):
-        parse_tsv_topic(b"007 a\n", "t.tsv:1")
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ({"title": "a"}, "no topic id; expected 'qid' or 'id', found title"),
-        ({"qid": "1", "text": "a"}, "no question; expected 'title' or 'question', found qid, text"),
-        ({"qid": "1 2", "title": "a"}, "topic id '1 2' is empty or holds white space"),
-    ],
-)
-def test_broken_topics(row, message):
-    with pytest.raises(XqgError, match=message):
-        parse_topic(line(**row), "t.jsonl:1")

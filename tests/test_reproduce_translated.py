@@ -6,9 +6,8 @@ import pytest
 
 from pyserini_xqg.demo import XQG_MINI
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.records import Topic
 from pyserini_xqg.reproduce.translated import main, translated
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import Topic, read_topics
 
 TOPICS = [
     Topic("te-7", "ఎక్కడ", "te"),

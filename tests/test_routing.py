@@ -7,11 +7,11 @@ from pyserini_xqg.errors import XqgError
 from pyserini_xqg.evaluate.runs import read_run
 from pyserini_xqg.index import build_index, build_routed
 from pyserini_xqg.plugin import XqgSearcher
-from pyserini_xqg.records import Topic
 from pyserini_xqg.routing import detect_topics
 from pyserini_xqg.search import main, open_searcher
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.store import Store
+from pyserini_xqg.topics import Topic
 
 # The random encoder reads none but the w's; the rest is there to be recognised.
 TE, FI = "w1 లండన్ జనాభా ఎంత", "w1 Mikä on Suomen pääkaupunki ja suurin kaupunki"

@@ -9,7 +9,7 @@ from pyserini_xqg.encode import encode_corpus
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.index import build_index, build_routed
 from pyserini_xqg.plugin import DenseSearcher, XqgSearcher
-from pyserini_xqg.search import Effort, main, open_searcher, read_topics
+from pyserini_xqg.search import Effort, main, open_searcher
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.store import Store
 
@@ -131,17 +131,6 @@ def test_every_kind_is_opened_by_its_searcher(indexes, write_jsonl):
         XqgSearcher(indexes / "lucene")
     with pytest.raises(XqgError, match="is for an HNSW index"):
         open_searcher(indexes / "bm25", effort=Effort(ef_search=5))
-
-
-def test_topics_of_every_form(write_jsonl, tmp_path):
-    path = tmp_path / "t.tsv"
-    path.write_text("007\tఎంత\n")
-    (topic,) = read_topics(path, "te")
-    assert tuple(topic) == ("007", "ఎంత", "te", ())
-    with pytest.raises(XqgError, match=r"t\.jsonl:2: duplicate topic id '1'"):
-        read_topics(write_jsonl("t.jsonl", [{"qid": "1", "title": "a"}] * 2))
-    with pytest.raises(XqgError, match="no topics in it"):
-        read_topics(write_jsonl("e.jsonl", []))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from pyserini_xqg.demo import LANGUAGES, XQG_MINI
 from pyserini_xqg.join import Join
 from pyserini_xqg.records import parse_queries
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import read_topics
 
 HALVES = ("dev", "test")
 SCRIPTS = {

@@ -24,8 +24,9 @@ from pyserini_xqg.evaluate.collection import Collection, read_collection
 from pyserini_xqg.evaluate.from_store.subject import mean, only
 from pyserini_xqg.evaluate.runs import Hit
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
-from pyserini_xqg.hybrid import choose_weight, fuse_runs
+from pyserini_xqg.hybrid import choose_weight
 from pyserini_xqg.index import build_index, build_routed
+from pyserini_xqg.run_fusion import fuse_runs
 from pyserini_xqg.search import open_searcher, search_topics
 from pyserini_xqg.settings import Fusion
 from pyserini_xqg.store import Store

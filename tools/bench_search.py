@@ -66,8 +66,8 @@ def ways(index: Path, model: Path, hits: int, threads: int) -> dict[str, Search]
     import torch
 
     from pyserini_xqg.java import prepare
-    from pyserini_xqg.records import Topic
     from pyserini_xqg.search import open_searcher, search_topics
+    from pyserini_xqg.topics import Topic
 
     prepare()
     from pyserini.encode import AutoQueryEncoder

@@ -32,7 +32,7 @@ with atheris.instrument_imports(include=["pyserini_xqg"]):
     from pyserini_xqg.evaluate.xor.predictions import read_gold
     from pyserini_xqg.files import read_lines
     from pyserini_xqg.records import PassageFormat, parse_passage, parse_queries, parse_tsv_passage
-    from pyserini_xqg.search import read_topics
+    from pyserini_xqg.topics import read_topics
 
 
 def each_line(parse: Callable[[bytes, str], object], path: Path) -> None:

@@ -10,8 +10,7 @@ from typing import NamedTuple
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.files import read_lines
 from pyserini_xqg.languages import check_language, scripts_of
-from pyserini_xqg.records import Topic
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import Topic, read_topics
 
 Qrels = Mapping[str, Mapping[str, int]]
 
@@ -69,7 +68,7 @@ def read_collection(
     Parameters
     ----------
     topics : path-like
-        As `pyserini_xqg.search.read_topics` reads them.
+        As `pyserini_xqg.topics.read_topics` reads them.
     qrels : path-like
         In TREC format.
     clusters : path-like or None

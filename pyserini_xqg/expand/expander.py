@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.expand.joining import Asking, search_joined
-from pyserini_xqg.expansions import Expansion
 from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import Passage, Topic
+from pyserini_xqg.records import Passage
 from pyserini_xqg.scripts import normalise
+from pyserini_xqg.topics import Expansion, Topic
 
 if TYPE_CHECKING:
     from pyserini_xqg.expand.writers import Writer

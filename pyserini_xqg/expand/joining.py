@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.evaluate.runs import Run
-    from pyserini_xqg.records import Topic
+    from pyserini_xqg.topics import Topic
 
 
 class Asking(NamedTuple):
@@ -161,7 +160,7 @@ def _runs(searcher: Any, topics: Sequence[Topic], asking: Asking) -> dict[str, l
     By pyserini.fusion, each run's scores first brought to 0..1 for each topic.
     """
     from pyserini_xqg.evaluate.runs import Hit
-    from pyserini_xqg.hybrid import fuse_runs
+    from pyserini_xqg.run_fusion import fuse_runs, sum_runs
 
     def search(asked: Sequence[Topic]) -> dict[str, list[Hit]]:
         found = _ask(searcher, asked, [topic.text for topic in asked], asking)
@@ -183,24 +182,13 @@ def _runs(searcher: Any, topics: Sequence[Topic], asking: Asking) -> dict[str, l
     ]  # fmt: skip
     if asking.weight is None:
         kept = {topic.qid: own[topic.qid] for topic in expanded}
-        fused = _sum([kept, *others], asking.hits)
+        fused = sum_runs([kept, *others], asking.hits)
     else:
-        fused = fuse_runs(own, _sum(others), asking.weight, asking.hits)
+        fused = fuse_runs(own, sum_runs(others), asking.weight, asking.hits)
     return {
         topic.qid: fused.get(topic.qid, []) if topic.expansions else own[topic.qid]
         for topic in topics
     }
-
-
-def _sum(runs: Sequence[Run], hits: int | None = None) -> Run:
-    """The sum of runs whose scores are brought to 0..1."""
-    from pyserini.fusion import normalize
-
-    from pyserini_xqg.hybrid import from_trec_run, to_trec_run
-
-    if len(runs) == 1:  # which Pyserini does not take
-        return runs[0]
-    return from_trec_run(normalize([to_trec_run(run) for run in runs], k=hits))
 
 
 #: What a join becomes for BM25 beside a dense index. Its scores are sums over the query's terms, so

@@ -14,8 +14,7 @@ from pathlib import Path
 from pyserini_xqg.errors import XqgError, run_command
 from pyserini_xqg.files import written_whole
 from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import Topic
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import Topic, read_topics
 
 
 def translated(topics: Sequence[Topic], language: str) -> list[Topic]:

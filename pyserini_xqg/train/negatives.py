@@ -13,8 +13,9 @@ from typing import Any
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.files import refuse_existing, written_whole
-from pyserini_xqg.records import Passage, Topic
+from pyserini_xqg.records import Passage
 from pyserini_xqg.scripts import normalise, word_characters
+from pyserini_xqg.topics import Topic
 from pyserini_xqg.train.examples import Example, passage_text, read_examples
 
 #: A passage that has this much of a positive's text (or the other way round) is that positive in

@@ -16,8 +16,8 @@ from pyserini_xqg.generate.settings import load
 from pyserini_xqg.languages import check_language
 from pyserini_xqg.manifest import versions
 from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.records import Topic
 from pyserini_xqg.spec import EncoderSpec
+from pyserini_xqg.topics import Topic
 from pyserini_xqg.train.extension import INITIAL, New, new_pieces
 from pyserini_xqg.train.progress import quiet
 from pyserini_xqg.train.resume import MANIFEST, digest_of

@@ -24,7 +24,7 @@ from pyserini_xqg.evaluate.compare.tables import (
 )
 from pyserini_xqg.evaluate.report.sections import Section, add_output_options, publish
 from pyserini_xqg.evaluate.runs import file_names, read_runs
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import read_topics
 
 #: The default of ``--primary``.
 PRIMARY = "RR@10"

@@ -10,9 +10,9 @@ import numpy as np
 from pyserini_xqg.blocks import Block
 from pyserini_xqg.evaluate.runs import Hit
 from pyserini_xqg.max_sim import MAX_SIM, BestOfBlock
-from pyserini_xqg.records import Topic
 from pyserini_xqg.rows import docids_of
 from pyserini_xqg.settings import FALLBACK, Fusion
+from pyserini_xqg.topics import Topic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from pyserini_xqg.evaluate.leakage.tables import near_duplicate_section, score_s
 from pyserini_xqg.evaluate.report.sections import add_output_options, publish
 from pyserini_xqg.evaluate.runs import read_runs
 from pyserini_xqg.evaluate.trec.measures import check_answers
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import read_topics
 
 
 def main(argv: Sequence[str] | None = None) -> None:

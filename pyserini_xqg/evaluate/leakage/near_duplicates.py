@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.evaluate.leakage.questions import Asked
-from pyserini_xqg.records import Topic
 from pyserini_xqg.scripts import normalise, word_characters
+from pyserini_xqg.topics import Topic
 
 #: Characters of an n-gram.
 LENGTH = 3

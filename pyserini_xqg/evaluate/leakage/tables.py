@@ -10,7 +10,7 @@ from pyserini_xqg.evaluate.leakage.near_duplicates import LENGTH, Scan
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
 from pyserini_xqg.evaluate.runs import Run
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
-from pyserini_xqg.records import Topic
+from pyserini_xqg.topics import Topic
 
 
 def near_duplicate_section(

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.languages import scripts_of
-from pyserini_xqg.records import Topic
 from pyserini_xqg.spec import EncoderSpec
+from pyserini_xqg.topics import Topic
 
 #: From texts to the number of tokens of each.
 CountTokens = Callable[[Sequence[str]], list[int]]

@@ -22,7 +22,7 @@ from pyserini_xqg.evaluate.returned.tables import (
 )
 from pyserini_xqg.evaluate.runs import read_runs
 from pyserini_xqg.evaluate.trec.measures import check_answers, trec_order
-from pyserini_xqg.search import read_topics
+from pyserini_xqg.topics import read_topics
 
 
 def main(argv: Sequence[str] | None = None) -> None:
