@@ -220,15 +220,14 @@ class _Side:
         import torch
 
         sent = torch.from_numpy(values)
+        if "cuda" not in self.device:
+            return sent.to(self.device)
         # From pinned memory it is copied while the batch before is computed.
-        return (sent.pin_memory() if "cuda" in self.device else sent).to(
-            self.device, non_blocking=True
-        )
+        return sent.pin_memory().to(self.device, non_blocking=True)
 
 
 def _cls(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    first = mask.argmax(dim=1)  # not 0 where the tokenizer pads on the left
-    return _at(hidden, first)
+    return _at(hidden, mask.argmax(dim=1))  # not 0 where the tokenizer pads on the left
 
 
 def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
