@@ -6,8 +6,8 @@ import pytest
 
 from pyserini_xqg.demo import XQG_MINI
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.reproduce.translated import main, translated
-from pyserini_xqg.topics import Topic, read_topics
+from pyserini_xqg.reproduce.translated import expanded, main, translated
+from pyserini_xqg.topics import Expansion, Topic, read_topics
 
 TOPICS = [
     Topic("te-7", "ఎక్కడ", "te"),
@@ -24,6 +24,30 @@ def test_the_counterparts_by_number():
     ]
     with pytest.raises(XqgError, match="topic 'fi-8': there is no topic 'en-8' in 'en' beside it"):
         translated([*TOPICS, Topic("fi-8", "missä", "fi")], "en")
+
+
+def test_counterparts_as_expansions():
+    asked = [("fi-1", "missä"), ("en-1", "where"), ("en-2", "who"), ("fi-2", "kuka")]
+    topics = [Topic(qid, text, qid[:2]) for qid, text in asked]
+
+    def texts(after):
+        found = expanded(topics, "en", after=after)
+        assert [topic._replace(expansions=()) for topic in found] == topics
+        return [topic.expansions for topic in found]
+
+    where, who = Expansion("translation", "en", "where"), Expansion("translation", "en", "who")
+    assert texts(0) == [(where,), (where,), (who,), (who,)]
+    assert texts(1) == [(who,), (who,), (where,), (where,)]
+
+
+def test_expansions_in_a_file(tmp_path):
+    topics = str(XQG_MINI / "topics.test.jsonl")
+    words = ["--topics", topics, "--output", str(tmp_path / "t.jsonl"), "--after", "1"]
+    with pytest.raises(XqgError, match="--after goes with --beside"):
+        main(words)
+    main([*words, "--beside"])
+    found = read_topics(tmp_path / "t.jsonl")
+    assert found == expanded(read_topics(topics), "en", after=1)
 
 
 def test_the_shipped_topics(tmp_path):

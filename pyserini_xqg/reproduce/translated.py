@@ -1,7 +1,8 @@
 """Topics with the texts that they have in another language: what a perfect translator would give.
 
 For files whose topic ids are a language and a number, as in ``te-007`` and ``en-007``. Ids stay, so
-that runs are judged and compared with those of the topics themselves.
+that runs are judged and compared with those of the topics themselves. The text stands in place of a
+topic's own, or beside it as an expansion.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.expand.topics import with_field
 from pyserini_xqg.files import written_whole
 from pyserini_xqg.languages import check_language
-from pyserini_xqg.topics import Topic, read_topics
+from pyserini_xqg.topics import Expansion, Topic, read_topics
 
 
 def translated(topics: Sequence[Topic], language: str) -> list[Topic]:
@@ -25,16 +27,44 @@ def translated(topics: Sequence[Topic], language: str) -> list[Topic]:
     XqgError
         For a topic without a counterpart.
     """
-    texts = {topic.qid: topic.text for topic in topics if topic.language == language}
+    return [
+        topic._replace(text=other.text, language=language)
+        for topic, other in zip(topics, _counterparts(topics, language, 0), strict=True)
+    ]
+
+
+def expanded(topics: Sequence[Topic], language: str, *, after: int = 0) -> list[Topic]:
+    """The topics with their counterparts' text as an expansion.
+
+    Parameters
+    ----------
+    topics : sequence of Topic
+    language : str
+    after : int
+        Take the topic that comes so many after the counterpart: not a translation, for a control.
+
+    Raises
+    ------
+    XqgError
+        For a topic without a counterpart.
+    """
+    return [
+        topic._replace(expansions=(Expansion("translation", language, other.text),))
+        for topic, other in zip(topics, _counterparts(topics, language, after), strict=True)
+    ]
+
+
+def _counterparts(topics: Sequence[Topic], language: str, after: int) -> list[Topic]:
+    theirs = [topic for topic in topics if topic.language == language]
+    places = {topic.qid: place for place, topic in enumerate(theirs)}
     found = []
     for topic in topics:
-        number = topic.qid.removeprefix(f"{topic.language}-")
-        name = f"{language}-{number}"
-        if name not in texts:
+        name = f"{language}-{topic.qid.removeprefix(f'{topic.language}-')}"
+        if name not in places:
             raise XqgError(
                 f"topic {topic.qid!r}: there is no topic {name!r} in {language!r} beside it"
             )
-        found.append(topic._replace(text=texts[name], language=language))
+        found.append(theirs[(places[name] + after) % len(theirs)])
     return found
 
 
@@ -46,12 +76,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--topics", required=True, help="JSONL, in all languages")
     parser.add_argument("--to", default="en", metavar="LANG", help="the texts' language (en)")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
+        "--beside", action="store_true", help="keep the topics, and write the texts as expansions"
+    )
+    parser.add_argument(
+        "--after", type=int, default=0, metavar="N",
+        help="with --beside: the text of the topic N after, which is no translation: a control",
+    )  # fmt: skip
     args = parser.parse_args(argv)
-    topics = translated(read_topics(args.topics), check_language(args.to, "--to"))
+    if args.after and not args.beside:
+        raise XqgError("--after goes with --beside")
+    topics, language = read_topics(args.topics), check_language(args.to, "--to")
+    if args.beside:
+        topics = expanded(topics, language, after=args.after)
+    else:
+        topics = translated(topics, language)
     with written_whole(args.output) as file:
         for topic in topics:
-            row = {"qid": topic.qid, "title": topic.text, "lang": topic.language}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            row = json.dumps(
+                {"qid": topic.qid, "title": topic.text, "lang": topic.language}, ensure_ascii=False
+            )
+            if args.beside:
+                file.write(with_field(row.encode(), topic).decode())
+            else:
+                file.write(row + "\n")
 
 
 if __name__ == "__main__":
