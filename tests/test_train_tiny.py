@@ -147,9 +147,9 @@ def test_what_a_training_starts_from(data, tmp_path, capsys):
         english = dict(zip(WORDS[row["lang"]], WORDS["en"], strict=True))
         own = " ".join(english[word] for word in row["query"].split())
         assert all(own in text for text in texts)
-        assert texts[:3] == [own] * 3
-        sizes |= {len(text.split()) // 2 for text in texts[3:]}
-        assert len(texts) == 18
+        assert texts[:8] == [own] * 8
+        sizes |= {len(text.split()) // 2 for text in texts[8:]}
+        assert len(texts) == 48
         assert not any(each[1] == row["query"] for each in held)
     assert sizes == {4, 5, 6, 7, 8}  # with its own, and an answer is half a pair
     encoder = Encoder(EncoderSpec(str(start), pooling="mean", l2_norm=True), device="cpu")

@@ -21,7 +21,7 @@ from pyserini_xqg.encoder import Encoder
 from pyserini_xqg.errors import run_command
 from pyserini_xqg.spec import EncoderSpec
 from pyserini_xqg.train.__main__ import main as train
-from pyserini_xqg.train.tiny import add_options, prepare_from, read_and_hold_out
+from pyserini_xqg.train.tiny import PASSAGES, add_options, prepare_from, read_and_hold_out
 from pyserini_xqg.train.tiny_pairs import Pair
 
 #: What `train retriever` is told beside the files, the epochs and the seed.
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add_options(parser)
     add = parser.add_argument
-    add("--epochs", type=int, default=18, help="(%(default)s)")
+    add("--epochs", type=int, default=PASSAGES, help="(%(default)s)")
     add("--compare", type=Path, nargs="*", default=[TINY_ENCODER], metavar="DIR",
         help="encoders to measure beside it (the one that ships)")  # fmt: skip
     add("--threads", type=int, default=1)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 #: Passages of a question: no epoch need see one again.
-PASSAGES = 18
+PASSAGES = 48
 #: The least and the most other pairs of a pseudo-passage.
 HIDDEN = 3, 7
 
