@@ -1,11 +1,16 @@
-"""Work that is killed (-9) at random moments, and begun again each time."""
+"""Work that is killed (-9) or stopped, and begun again."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 _LOOP = """
 import os, random, signal, sys, time
@@ -50,3 +55,24 @@ def kill_at_any_moment(program: str, output: Path, *words: object) -> None:
     killed, moments = map(int, ended.stdout.split()[-2:])
     assert killed == int(kills)
     assert moments > 1 or killed < 20  # of a few, all may strike before the first commit
+
+
+@contextmanager
+def training_stopped(after: int | None = None) -> Iterator[list[int]]:
+    """Let transformers' trainer take so many passes, or all, and list the updates they were for.
+
+    One more raises KeyboardInterrupt.
+    """
+    from transformers import Trainer
+
+    step, taken = Trainer.training_step, []
+
+    def training_step(self: Trainer, *args: Any, **kwargs: Any) -> Any:
+        if len(taken) == after:
+            raise KeyboardInterrupt
+        taken.append(self.state.global_step)
+        return step(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "training_step", training_step)
+        yield taken

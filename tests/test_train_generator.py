@@ -5,6 +5,7 @@ import json
 
 import pytest
 from generate_models import QUESTION_WORDS, make_t5
+from killing import training_stopped
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.generate.generator import Generator
@@ -167,27 +168,10 @@ def test_training_lowers_the_loss_and_the_output_generates(model, pairs, tmp_pat
 
 
 @pytest.mark.usefixtures("accelerate")
-def test_interrupted_training_ends_with_the_weights_of_an_unbroken_one(
-    model, pairs, tmp_path, monkeypatch
-):
-    from transformers import Trainer
-
+def test_interrupted_training_ends_with_the_weights_of_an_unbroken_one(model, pairs, tmp_path):
     known = settings(model)  # 24 pairs by 8 in 7 steps: into the third epoch
     whole = train(pairs, tmp_path / "whole", known)
-    taken = []
-    step = Trainer.training_step
-
-    def until(count):
-        def training_step(self, *args, **kwargs):
-            if len(taken) == count:
-                raise KeyboardInterrupt
-            taken.append(self.state.global_step)
-            return step(self, *args, **kwargs)
-
-        return training_step
-
-    monkeypatch.setattr(Trainer, "training_step", until(11))  # in the sixth step
-    with pytest.raises(KeyboardInterrupt):
+    with training_stopped(after=11), pytest.raises(KeyboardInterrupt):  # in the sixth step
         train(pairs, tmp_path / "broken", known)
     assert not (tmp_path / "broken").exists()
     half = tmp_path / "broken.partial" / "work" / "checkpoint-5"  # killed while it was written
@@ -196,9 +180,8 @@ def test_interrupted_training_ends_with_the_weights_of_an_unbroken_one(
     with pytest.raises(XqgError, match=r"learning_rate was 0\.001, is now 0\.0001"):
         train(pairs, tmp_path / "broken", settings(model, learning_rate=1e-4))
 
-    taken.clear()
-    monkeypatch.setattr(Trainer, "training_step", until(99))
-    again = train(pairs, tmp_path / "broken", known)
+    with training_stopped() as taken:
+        again = train(pairs, tmp_path / "broken", known)
     assert taken == [4, 4, 5, 5, 6, 6]  # two batches for each update
     assert again == whole
     for name in (WEIGHTS, "losses.csv"):

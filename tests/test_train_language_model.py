@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from killing import training_stopped
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.train.__main__ import main
@@ -116,30 +117,16 @@ def test_a_text_and_its_translation_are_one_input(model, texts, pairs, tmp_path)
     assert not any(row["dev"] for row in losses(tmp_path / "out"))
 
 
-def test_an_interrupted_training_goes_on(model, texts, tmp_path, monkeypatch):
-    from transformers import Trainer
-
+def test_an_interrupted_training_goes_on(model, texts, tmp_path):
     whole = train_language_model(tmp_path / "whole", settings(model), data=[texts], device="cpu")
-    step = Trainer.training_step
-    taken = []
-
-    def until(count):
-        def training_step(self, *args, **kwargs):
-            if len(taken) == count:
-                raise KeyboardInterrupt
-            taken.append(self.state.global_step)
-            return step(self, *args, **kwargs)
-
-        return training_step
-
     # Two passes are a step, but for the last of an epoch.
-    monkeypatch.setattr(Trainer, "training_step", until(6))
-    with pytest.raises(KeyboardInterrupt):
+    with training_stopped(after=6), pytest.raises(KeyboardInterrupt):
         train_language_model(tmp_path / "broken", settings(model), data=[texts], device="cpu")
     assert not (tmp_path / "broken").exists()
-    taken.clear()
-    monkeypatch.setattr(Trainer, "training_step", until(99))
-    again = train_language_model(tmp_path / "broken", settings(model), data=[texts], device="cpu")
+    with training_stopped() as taken:
+        again = train_language_model(
+            tmp_path / "broken", settings(model), data=[texts], device="cpu"
+        )
     assert taken == [2, 3, 3, 4, 4, 5]
     assert again == whole
     assert len(losses(tmp_path / "broken")) == 6

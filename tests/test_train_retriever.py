@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from killing import training_stopped
 
 from pyserini_xqg.encoder import Encoder
 from pyserini_xqg.errors import XqgError
@@ -147,36 +148,20 @@ def test_untied_encoders_are_two_models_that_move_together(model, data, tmp_path
 
 
 def test_an_interrupted_training_ends_with_the_weights_of_an_unbroken_one(
-    model_dir, data, tmp_path, monkeypatch
+    model_dir, data, tmp_path
 ):
-    from transformers import Trainer
-
     known = settings(model_dir, eval_steps=2, batch_size=4)  # 16 queries by 8, 3 times: 6 steps
     whole = train_retriever([data], tmp_path / "whole", known, dev=[data], device="cpu")
     assert whole["steps"] == 6
-    taken = []
-    step = Trainer.training_step
-
-    def until(count):
-        def training_step(self, *args, **kwargs):
-            if len(taken) == count:
-                raise KeyboardInterrupt
-            taken.append(self.state.global_step)
-            return step(self, *args, **kwargs)
-
-        return training_step
-
-    monkeypatch.setattr(Trainer, "training_step", until(5))
-    with pytest.raises(KeyboardInterrupt):
+    with training_stopped(after=5), pytest.raises(KeyboardInterrupt):
         train_retriever([data], tmp_path / "broken", known, dev=[data], device="cpu")
     assert not (tmp_path / "broken").exists()
     with pytest.raises(XqgError, match=r"learning_rate was 0\.001, is now 0\.01"):
         other = settings(model_dir, eval_steps=2, batch_size=4, learning_rate=1e-2)
         train_retriever([data], tmp_path / "broken", other, dev=[data], device="cpu")
 
-    taken.clear()
-    monkeypatch.setattr(Trainer, "training_step", until(99))
-    again = train_retriever([data], tmp_path / "broken", known, dev=[data], device="cpu")
+    with training_stopped() as taken:
+        again = train_retriever([data], tmp_path / "broken", known, dev=[data], device="cpu")
     assert taken == [4, 5]
     assert again == whole
     for name in ("model.safetensors", "scores.csv"):
