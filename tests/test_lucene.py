@@ -171,7 +171,7 @@ def test_a_killed_index_goes_on(made, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         build_index(store, tmp_path / "i", FUSION, to="lucene-hnsw")
     assert not (tmp_path / "i").exists()
-    part = tmp_path / "i.partial/work/parquet/part-00000.parquet"
+    part = tmp_path.joinpath("i.partial", "work", "parquet", "part-00000.parquet")
     before = part.stat().st_mtime_ns
     (tmp_path / "i.partial/_9.si").write_bytes(b"half")
     with pytest.raises(XqgError, match=r"M was 16, is now 8"):

@@ -181,7 +181,7 @@ def test_a_docid_twice(encoder, tmp_path, write_jsonl):
         with pytest.raises(XqgError, match=rf"{b}/docid:2: duplicate docid 'same', .* {a}/docid:2"):
             merge([a, b], tmp_path / "m")
         assert not (tmp_path / "m").exists()
-        assert not list(tmp_path.glob("m.partial/work/docids*"))
+        assert not list((tmp_path / "m.partial").glob("work/docids*"))
         with pytest.raises(XqgError, match="hold the same passages|duplicate docid"):
             merge([a, a], tmp_path / "m")
 
