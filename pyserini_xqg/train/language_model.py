@@ -21,9 +21,10 @@ from pyserini_xqg.train.resume import (
     digest_of,
     last_checkpoint,
     run_trainer,
+    step_options,
     trainer_arguments,
 )
-from pyserini_xqg.train.settings import DTYPES, check_positive
+from pyserini_xqg.train.settings import DTYPES, check_batches, check_learning_rate, check_positive
 from pyserini_xqg.train.texts import read_texts
 
 #: A text, or a text and its translation.
@@ -76,15 +77,10 @@ class LanguageModelSettings:
         check_positive(
             self, "max_steps", "effective_batch_size", "max_length", "eval_steps", "batch_size"
         )
-        if not 0 < self.learning_rate < 1:
-            raise XqgError(f"--learning-rate {self.learning_rate}: expected between 0 and 1")
+        check_learning_rate(self)
         if not 0 < self.masked < 1:
             raise XqgError(f"--masked {self.masked}: expected a part of the tokens, below 1")
-        if self.effective_batch_size % self.batch_size:
-            raise XqgError(
-                f"--batch-size {self.batch_size} does not divide the effective batch of "
-                f"{self.effective_batch_size}; take a divisor, or change --effective-batch-size"
-            )
+        check_batches(self)
         if self.dtype not in DTYPES[:2]:
             raise XqgError(f"--dtype {self.dtype!r} is none of {', '.join(DTYPES[:2])}")
 
@@ -207,19 +203,10 @@ def _make_trainer(
     arguments = trainer_arguments(
         TrainingArguments,
         work,
-        dtype=settings.dtype,
         device=device,
-        eval_steps=settings.eval_steps,
         best="eval_loss" if dev_rows else None,
-        max_steps=settings.max_steps,
-        learning_rate=settings.learning_rate,
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.effective_batch_size // settings.batch_size,
         load_best_model_at_end=bool(dev_rows),
-        prediction_loss_only=True,
-        remove_unused_columns=False,
-        seed=settings.seed,
+        **step_options(settings),
     )
     tokenizer = load(AutoTokenizer, settings.model, settings.revision, "--model")
     if tokenizer.mask_token is None:

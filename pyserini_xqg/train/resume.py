@@ -122,6 +122,25 @@ def trainer_arguments(
     return arguments
 
 
+def step_options(settings: Any) -> dict[str, Any]:
+    """The arguments of `trainer_arguments` that settings which count updates decide.
+
+    Gradients accumulate over as many batches as the effective one needs.
+    """
+    return {
+        "dtype": settings.dtype,
+        "eval_steps": settings.eval_steps,
+        "max_steps": settings.max_steps,
+        "learning_rate": settings.learning_rate,
+        "per_device_train_batch_size": settings.batch_size,
+        "per_device_eval_batch_size": settings.batch_size,
+        "gradient_accumulation_steps": settings.effective_batch_size // settings.batch_size,
+        "prediction_loss_only": True,
+        "remove_unused_columns": False,
+        "seed": settings.seed,
+    }
+
+
 def run_trainer(trainer: Any, checkpoint: Path | None, batch_size: int, what: str) -> None:
     """Train, from a checkpoint on if there is one.
 

@@ -10,7 +10,7 @@ from pyserini_xqg.errors import XqgError
 from pyserini_xqg.presets import BY_MODEL
 from pyserini_xqg.presets import PRESETS as ENCODERS
 from pyserini_xqg.spec import SPEC_FILE, EncoderSpec
-from pyserini_xqg.train.settings import DTYPES, check_positive
+from pyserini_xqg.train.settings import DTYPES, check_learning_rate, check_positive
 
 # Zhuang et al., SIGIR 2023: 1 positive and 7 negatives a query and those of the others in the
 # batch; dot products without a scale.
@@ -108,8 +108,7 @@ generated_queries_as
             )
         if self.negatives < 0:
             raise XqgError(f"--negatives {self.negatives}: expected 0 or more")
-        if not 0 < self.learning_rate < 1:
-            raise XqgError(f"--learning-rate {self.learning_rate}: expected between 0 and 1")
+        check_learning_rate(self)
         if not 0 <= self.warmup < 1:
             raise XqgError(f"--warmup {self.warmup}: expected a part of all steps, below 1")
         if not self.scale > 0:

@@ -11,7 +11,7 @@ from pyserini_xqg.generate.prompts import fill
 from pyserini_xqg.generate.settings import T5_FAMILY, load
 from pyserini_xqg.train.pairs import Pair
 from pyserini_xqg.train.progress import progress
-from pyserini_xqg.train.resume import trainer_arguments
+from pyserini_xqg.train.resume import step_options, trainer_arguments
 from pyserini_xqg.train.settings import GeneratorSettings
 
 if TYPE_CHECKING:
@@ -45,19 +45,10 @@ def make_trainer(
     arguments = trainer_arguments(
         Seq2SeqTrainingArguments,
         work,
-        dtype=settings.dtype,
         device=device,
-        eval_steps=settings.eval_steps,
         best="eval_loss",
-        max_steps=settings.max_steps,
-        learning_rate=settings.learning_rate,
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.effective_batch_size // settings.batch_size,
         load_best_model_at_end=True,
-        prediction_loss_only=True,
-        remove_unused_columns=False,
-        seed=settings.seed,
+        **step_options(settings),
     )
     kind = load(AutoConfig, settings.model, settings.revision, "--model").model_type
     if kind not in T5_FAMILY:

@@ -41,6 +41,31 @@ def check_positive(settings: Any, *names: str) -> None:
             raise XqgError(f"{option} {getattr(settings, name)}: expected at least 1")
 
 
+def check_learning_rate(settings: Any) -> None:
+    """Check that some settings' learning rate is one.
+
+    Raises
+    ------
+    XqgError
+    """
+    if not 0 < settings.learning_rate < 1:
+        raise XqgError(f"--learning-rate {settings.learning_rate}: expected between 0 and 1")
+
+
+def check_batches(settings: Any) -> None:
+    """Check that whole batches of some settings make up the effective one.
+
+    Raises
+    ------
+    XqgError
+    """
+    if settings.effective_batch_size % settings.batch_size:
+        raise XqgError(
+            f"--batch-size {settings.batch_size} does not divide the effective batch of "
+            f"{settings.effective_batch_size}; take a divisor, or change --effective-batch-size"
+        )
+
+
 @dataclass(frozen=True)
 class GeneratorSettings:
     """What decides the trained weights, apart from the pairs.
@@ -89,13 +114,8 @@ class GeneratorSettings:
             self, "max_steps", "effective_batch_size", "max_length", "query_max_length",
             "eval_steps", "batch_size",
         )  # fmt: skip
-        if not 0 < self.learning_rate < 1:
-            raise XqgError(f"--learning-rate {self.learning_rate}: expected between 0 and 1")
-        if self.effective_batch_size % self.batch_size:
-            raise XqgError(
-                f"--batch-size {self.batch_size} does not divide the effective batch of "
-                f"{self.effective_batch_size}; take a divisor, or change --effective-batch-size"
-            )
+        check_learning_rate(self)
+        check_batches(self)
         if self.dtype not in DTYPES:
             raise XqgError(f"--dtype {self.dtype!r} is none of {', '.join(DTYPES)}")
         if self.dtype == "float16":
