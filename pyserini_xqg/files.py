@@ -9,12 +9,14 @@ import os
 import shutil
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from pyserini_xqg.errors import XqgError
+
+Parsed = TypeVar("Parsed")
 
 SUFFIXES = (".jsonl", ".json", ".tsv")
 
@@ -94,6 +96,30 @@ def read_lines(path: Path, offset: int = 0, number: int = 1) -> Iterator[Line]:
                 yield Line(number, offset, content)
             offset += len(content)
             number += 1
+
+
+def parsed_rows(
+    files: Iterable[Path],
+    work: Path,
+    tsv: Callable[[bytes, str], Parsed],
+    other: Callable[[bytes, str], Parsed],
+) -> Iterator[tuple[str, Parsed]]:
+    """Each row of some files: its file and line, and what a parser makes of its content and these.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        From `input_files`.
+    work : Path
+        A folder for unpacked files; the caller removes it.
+    tsv, other : callable
+        For files whose names say that they are tab-separated, and for all else.
+    """
+    for file in files:
+        parse = tsv if is_tsv(file) else other
+        for line in read_lines(unpacked(file, work)):
+            where = f"{file}:{line.number}"
+            yield where, parse(line.content, where)
 
 
 def refuse_existing(path: str | Path, overwrite: bool) -> None:

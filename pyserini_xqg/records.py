@@ -85,6 +85,20 @@ def parse_json(line: bytes, where: str) -> dict[str, Any]:
     return row
 
 
+def tsv_cells(line: bytes, where: str) -> list[str]:
+    """The cells of a line in TSV, with whatever they hold.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, if the line is not UTF-8.
+    """
+    try:
+        return line.decode("utf-8-sig").rstrip("\r\n").split("\t")
+    except UnicodeDecodeError:
+        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+
+
 def parse_passage(line: bytes, where: str, form: PassageFormat) -> Passage:
     """A corpus row in JSON: docid, optional ``title``, and ``text`` or ``contents``.
 

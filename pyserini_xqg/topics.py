@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.files import input_files, parsed_rows
 from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import parse_json, text_field
+from pyserini_xqg.records import parse_json, text_field, tsv_cells
 
 #: The field of a topic's row, and what there may be in it: a passage that could answer the topic,
 #: the topic in other words, or the topic in another language.
@@ -60,14 +61,12 @@ def read_topics(path: str | Path, language: str | None = None) -> list[Topic]:
     """
     topics: dict[str, Topic] = {}
     code = check_language(language, "--language") if language else None
+    parsers = (partial(parse, language=code) for parse in (parse_tsv_topic, parse_topic))
     with TemporaryDirectory() as work:
-        for name in input_files(path):
-            parse = parse_tsv_topic if is_tsv(name) else parse_topic
-            for line in read_lines(unpacked(name, Path(work))):
-                topic = parse(line.content, f"{name}:{line.number}", code)
-                if topic.qid in topics:
-                    raise XqgError(f"{name}:{line.number}: duplicate topic id {topic.qid!r}")
-                topics[topic.qid] = topic
+        for where, topic in parsed_rows(input_files(path), Path(work), *parsers):
+            if topic.qid in topics:
+                raise XqgError(f"{where}: duplicate topic id {topic.qid!r}")
+            topics[topic.qid] = topic
     if not topics:
         raise XqgError(f"{path}: no topics in it")
     return list(topics.values())
@@ -93,13 +92,10 @@ def parse_topic(line: bytes, where: str, language: str | None = None) -> Topic:
 
 def parse_tsv_topic(line: bytes, where: str, language: str | None = None) -> Topic:
     """A topic in TSV: id, tab, question."""
-    try:
-        qid, tab, text = line.decode("utf-8-sig").rstrip("\r\n").partition("\t")
-    except UnicodeDecodeError:
-        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
-    if not tab:
+    qid, *text = tsv_cells(line, where)
+    if not text:
         raise XqgError(f"{where}: no tab; expected a topic id, a tab and the question")
-    return _topic(qid, text, language or "", where)
+    return _topic(qid, " ".join(text), language or "", where)
 
 
 def _topic(qid: str, text: str, language: str, where: str) -> Topic:

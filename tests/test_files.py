@@ -5,7 +5,15 @@ import gzip
 import pytest
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import digest, input_files, read_json, read_lines, unpacked, write_json
+from pyserini_xqg.files import (
+    digest,
+    input_files,
+    parsed_rows,
+    read_json,
+    read_lines,
+    unpacked,
+    write_json,
+)
 
 
 def test_a_folder_is_read_in_sorted_order_without_dotfiles(tmp_path):
@@ -70,3 +78,21 @@ def test_json_is_whole_or_not_there(tmp_path):
 
 def test_digest_is_pinned():
     assert digest(b"xqg") == "05244f2c77f1a70d7caebe223479a06f"  # stores on disks carry these
+
+
+def test_rows_go_to_the_parser_of_their_file(tmp_path):
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"one\n\ntwo\n"))
+    (tmp_path / "b.tsv").write_bytes(b"three\n")
+
+    def parser(name):
+        return lambda content, where: (name, content, where)
+
+    files, work = input_files(tmp_path), tmp_path / "work"
+    work.mkdir()
+    rows = [(str(tmp_path / place), name, content) for place, name, content in (
+        ("a.jsonl.gz:1", "other", b"one\n"), ("a.jsonl.gz:3", "other", b"two\n"),
+        ("b.tsv:1", "tsv", b"three\n"),
+    )]  # fmt: skip
+    assert list(parsed_rows(files, work, parser("tsv"), parser("other"))) == [
+        (where, (name, content, where)) for where, name, content in rows
+    ]

@@ -12,6 +12,7 @@ from pyserini_xqg.records import (
     parse_passage,
     parse_queries,
     parse_tsv_passage,
+    tsv_cells,
 )
 
 TEXT = PassageFormat()
@@ -108,3 +109,9 @@ def test_scores_are_numbers_that_a_float_can_hold(score):
     row = {"docid": "a", "generated_queries": {"te": ["q"]}, "scores": {"te": [score]}}
     with pytest.raises(XqgError, match=r"q.jsonl:4: scores\['te'\]: expected 1 numbers, one for"):
         parse_queries(line(**row), "q.jsonl:4")
+
+
+def test_cells():
+    assert tsv_cells("\ufeffa\t ఎ \t\r\n".encode(), "t.tsv:1") == ["a", " ఎ ", ""]
+    with pytest.raises(XqgError, match="t.tsv:2: not UTF-8; convert the file to UTF-8"):
+        tsv_cells(b"a\t\xff", "t.tsv:2")

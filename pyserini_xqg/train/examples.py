@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.files import input_files, parsed_rows
 from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import Passage, PassageFormat, parse_json, parse_passage, parse_queries
+from pyserini_xqg.records import (
+    Passage,
+    PassageFormat,
+    parse_json,
+    parse_passage,
+    parse_queries,
+    tsv_cells,
+)
 
 
 class Example(NamedTuple):
@@ -59,17 +66,14 @@ def read_examples(paths: Iterable[str | Path], work: Path) -> list[Example]:
     left_out: Counter[str] = Counter()
     first: dict[str, str] = {}
     files = [file for path in paths for file in input_files(path)]
-    for file in files:
-        read = _tsv if is_tsv(file) else _json
-        for line in read_lines(unpacked(file, work)):
-            where = f"{file}:{line.number}"
-            for example in read(line.content, where):
-                kept, reason = _sound(example)
-                if kept is not None:
-                    examples.append(kept)
-                if reason:
-                    left_out[reason] += 1
-                    first.setdefault(reason, where)
+    for where, found in parsed_rows(files, work, _tsv, _json):
+        for example in found:
+            kept, reason = _sound(example)
+            if kept is not None:
+                examples.append(kept)
+            if reason:
+                left_out[reason] += 1
+                first.setdefault(reason, where)
     for reason, count in left_out.items():
         warnings.warn(f"{first[reason]}: {reason} ({count} such row(s))", stacklevel=2)
     if not examples:
@@ -97,10 +101,7 @@ def _sound(example: Example) -> tuple[Example | None, str]:
 
 
 def _tsv(content: bytes, where: str) -> Iterator[Example]:
-    try:
-        cells = content.decode("utf-8-sig").rstrip("\r\n").split("\t")
-    except UnicodeDecodeError:
-        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+    cells = tsv_cells(content, where)
     if len(cells) not in (2, 3, 4):
         raise XqgError(
             f"{where}: {len(cells)} tab-separated column(s); expected query, text; or language, "

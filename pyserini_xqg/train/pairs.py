@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.files import Line, input_files, is_tsv, read_lines, unpacked
 from pyserini_xqg.languages import NAMES, check_language
-from pyserini_xqg.records import PassageFormat, parse_json, parse_passage, parse_queries
+from pyserini_xqg.records import PassageFormat, parse_json, parse_passage, parse_queries, tsv_cells
 from pyserini_xqg.scripts import in_scripts_of
 
 
@@ -194,10 +194,7 @@ READERS: dict[str, Callable[[dict[str, Any], Line, str], Iterator[Pair | _LeftOu
 
 
 def _tsv_row(content: bytes, where: str) -> _Found:
-    try:
-        cells = content.decode("utf-8-sig").rstrip("\r\n").split("\t")
-    except UnicodeDecodeError:
-        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+    cells = tsv_cells(content, where)
     if len(cells) != 4:
         raise XqgError(
             f"{where}: {len(cells)} tab-separated columns; expected 4: language, query, title, text"

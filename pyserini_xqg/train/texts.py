@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.files import input_files, parsed_rows
 from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import parse_json, parse_queries
+from pyserini_xqg.records import parse_json, parse_queries, tsv_cells
 
 #: Where a JSON row may have its text; a ``title`` beside one of the others goes before it.
 FIELDS = ("text", "contents", "question", "query")
@@ -46,22 +46,17 @@ def read_texts(paths: Iterable[str | Path], work: Path, language: str = "") -> l
     language = language and check_language(language, "--language")
     texts = []
     files = [file for path in paths for file in input_files(path)]
-    for file in files:
-        read = _tsv if is_tsv(file) else _json
-        for line in read_lines(unpacked(file, work)):
-            for code, text in read(line.content, f"{file}:{line.number}"):
-                if text := " ".join(text.split()):
-                    texts.append(Text(code or language, text))
+    for _, found in parsed_rows(files, work, _tsv, _json):
+        for code, text in found:
+            if text := " ".join(text.split()):
+                texts.append(Text(code or language, text))
     if not texts:
         raise XqgError(f"no text in {', '.join(map(str, files))}")
     return texts
 
 
 def _tsv(content: bytes, where: str) -> Iterator[Text]:
-    try:
-        cells = content.decode("utf-8-sig").rstrip("\r\n").split("\t")
-    except UnicodeDecodeError:
-        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+    cells = tsv_cells(content, where)
     if len(cells) < 2:
         raise XqgError(f"{where}: one column; expected language and text, a tab between them")
     yield Text(_code(cells[0], where), cells[1])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.files import Line, input_files, read_lines
-from pyserini_xqg.records import parse_json
+from pyserini_xqg.records import parse_json, tsv_cells
 
 TRAIN, DEV = "xor_train_retrieve_eng_span.jsonl", "xor_dev_retrieve_eng_span_v1_1.jsonl"
 TRANSLATIONS = "question_translations.tsv"
@@ -41,11 +41,12 @@ def read_pairs(data: Path) -> list[Pair]:
     dev = {row["question"].strip() for row in _rows(data / DEV)}
     pairs = []
     for line in _lines(data / TRANSLATIONS):
-        cells = line.content.decode("utf-8").split("\t")
+        where = f"{data / TRANSLATIONS}:{line.number}"
+        cells = tsv_cells(line.content, where)
         if len(cells) != 3:
             raise XqgError(
-                f"{data / TRANSLATIONS}:{line.number}: {len(cells)} tab-separated column(s); "
-                "expected language, question, English translation"
+                f"{where}: {len(cells)} tab-separated column(s); expected language, question, "
+                "English translation"
             )
         lang, question, english = (cell.strip() for cell in cells)
         if question not in dev:

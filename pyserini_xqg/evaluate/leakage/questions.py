@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pyserini_xqg.errors import XqgError
 from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
 from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import parse_json, parse_queries
+from pyserini_xqg.records import parse_json, parse_queries, tsv_cells
 from pyserini_xqg.scripts import in_scripts_of
 
 #: Fields that a row's question may be in: XOR-TyDi's training data, Tevatron's.
@@ -64,10 +64,7 @@ def stream_questions(paths: Iterable[str | Path], languages: Sequence[str] = ())
 
 
 def _of_tsv(content: bytes, where: str) -> Asked:
-    try:
-        cells = content.decode("utf-8-sig").rstrip("\r\n").split("\t")
-    except UnicodeDecodeError:
-        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+    cells = tsv_cells(content, where)
     if len(cells) < 2:
         raise XqgError(f"{where}: no tab; expected language and question, tab-separated")
     return Asked(cells[1], _code(cells[0].strip(), where), where)
