@@ -11,17 +11,22 @@ __version__ = "0.1.0"
 # pyserini is imported, which `plugin` sees to.
 _HOMES = {
     "Bm25Searcher": "plugin",
-    "Encoder": "encoder",
-    "EncoderSpec": "spec",
+    "Encoder": "encoder.encoder",
+    "EncoderSpec": "encoder.spec",
     "ExpandedSearcher": "expand.expander",
+    "Fusion": "index.settings",
     "QueryExpander": "expand.expander",
-    "Store": "store",
+    "Store": "store.store",
     "XqgDocumentEncoder": "plugin",
-    "XqgError": "errors",
+    "XqgError": "base.errors",
     "XqgQueryEncoder": "plugin",
     "XqgRepresentationWriter": "plugin",
     "XqgSearcher": "plugin",
+    "build_index": "index.build",
+    "build_routed": "index.build",
+    "encode_corpus": "encode.corpus",
     "fuse": "fusion",
+    "open_searcher": "search.searcher",
     "register": "plugin",
 }
 

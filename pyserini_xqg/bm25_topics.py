@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_xqg.bm25 import NGRAMS, query_text
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.files import refuse_existing, written_whole
-from pyserini_xqg.manifest import read_manifest
-from pyserini_xqg.topics import read_topics
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import refuse_existing, written_whole
+from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.index.bm25 import NGRAMS, query_text
+from pyserini_xqg.index.manifest import read_manifest
 
 
 def write_topics(

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from pyserini_xqg import java
-from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.base import java
+from pyserini_xqg.base.errors import XqgError, run_command
 
 _OLDEST_PYTHON = (3, 11)  # of Pyserini 1.6
 _PYSERINI = "pip install 'pyserini>=1.6,<3,!=2.4.0'"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

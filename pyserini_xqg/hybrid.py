@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.evaluate.runs import Hit, Run, write_run
-from pyserini_xqg.expand.joining import FOR_BM25, add_join_options, check_join
-from pyserini_xqg.files import refuse_existing
-from pyserini_xqg.routing import add_detect_option, detected
-from pyserini_xqg.run_fusion import fuse_runs
-from pyserini_xqg.search import open_searcher, search_topics
-from pyserini_xqg.topics import read_topics
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import refuse_existing
+from pyserini_xqg.collection.runs import Hit, Run, write_run
+from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join
+from pyserini_xqg.search.routing import add_detect_option, detected
+from pyserini_xqg.search.run_fusion import fuse_runs
+from pyserini_xqg.search.searcher import open_searcher, search_topics
 
 if TYPE_CHECKING:
-    from pyserini_xqg.evaluate.collection import Qrels
-    from pyserini_xqg.topics import Topic
+    from pyserini_xqg.collection.judged import Qrels
+    from pyserini_xqg.collection.topics import Topic
 
 #: What a weight is chosen among: 0 is BM25 alone, 1 the dense run alone.
 WEIGHTS = tuple(round(step / 20, 2) for step in range(21))
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_join(args, topics, args.topics)
     dev = None
     if args.weight is None:
-        from pyserini_xqg.evaluate.collection import read_collection
+        from pyserini_xqg.collection.judged import read_collection
 
         dev = read_collection(args.dev_topics, args.dev_qrels, language=args.language)
         check_join(args, list(dev.topics.values()), args.dev_topics)

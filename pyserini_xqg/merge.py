@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.blocks import Block
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.shards import BLOCK
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.store.block import Block
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
 
 # What shards must have in common beside what `Store` asks for itself.
 _STORE_KEYS = ("fields", "dtype", "kept_queries", "batch_size")
@@ -53,9 +53,9 @@ def merge_stores(
     XqgError
         For shards that do not belong together, and a docid that occurs twice.
     """
-    from pyserini_xqg.output import OutputFolder
-    from pyserini_xqg.store import MANIFEST, Store
-    from pyserini_xqg.store_writer import StoreWriter
+    from pyserini_xqg.base.output import OutputFolder
+    from pyserini_xqg.store.store import MANIFEST, Store
+    from pyserini_xqg.store.writer import StoreWriter
 
     together = Store(paths)
     shards = [Store([path]) for path in paths]
@@ -98,12 +98,12 @@ def merge_indexes(
     XqgError
         For indexes that are not flat or differ, a damaged one, and a docid that occurs twice.
     """
-    from pyserini_xqg.files import digest
-    from pyserini_xqg.flat import FlatIndexWriter
-    from pyserini_xqg.manifest import MANIFEST, read_manifest
-    from pyserini_xqg.output import OutputFolder
-    from pyserini_xqg.spec import EncoderSpec
-    from pyserini_xqg.store import joined_digest
+    from pyserini_xqg.base.files import digest
+    from pyserini_xqg.base.output import OutputFolder
+    from pyserini_xqg.encoder.spec import EncoderSpec
+    from pyserini_xqg.index.flat import FlatIndexWriter
+    from pyserini_xqg.index.manifest import MANIFEST, read_manifest
+    from pyserini_xqg.store.store import joined_digest
 
     folders = [Path(path) for path in paths]
     manifests = [read_manifest(path) for path in folders]
@@ -215,7 +215,7 @@ def _check_flat(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _check_docids(paths: Sequence[Path], work: Path) -> None:
-    from pyserini_xqg.docids import find_duplicates
+    from pyserini_xqg.collection.docids import find_duplicates
 
     for duplicate in find_duplicates([path / "docid" for path in paths], work):
         raise XqgError(
@@ -266,7 +266,7 @@ def _read_flat(
     paths: Sequence[Path], manifests: Sequence[Mapping[str, Any]], done: int
 ) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
     """The blocks of several indexes, those that were `done` left out."""
-    from pyserini_xqg.flat import block_rows, read_flat
+    from pyserini_xqg.index.flat import block_rows, read_flat
 
     for path, manifest in zip(paths, manifests, strict=True):
         blocks = block_rows(manifest)

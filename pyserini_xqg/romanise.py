@@ -17,14 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.records import parse_json, parse_queries
+from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.collection.topics import parse_topic, parse_tsv_topic
 from pyserini_xqg.generate.corpus import ROWS, check_file_name, hand_over, pack
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.records import parse_json, parse_queries
-from pyserini_xqg.shards import BLOCK
-from pyserini_xqg.topics import parse_topic, parse_tsv_topic
 
 #: ISO 639-3 codes, by which uroman knows languages, of those that are not written in Latin letters.
 CODES = {

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.java import prepare
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.java import prepare
 
 CLASS_NAME = "xqg"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pyserini_xqg.encoder import Encoder
-from pyserini_xqg.spec import EncoderSpec
+from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.encoder.spec import EncoderSpec
 
 #: Words of the random encoder's vocabulary; anything else is unknown to it.
 WORDS = [f"w{i}" for i in range(60)]

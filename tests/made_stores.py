@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pyserini_xqg.blocks import Block
-from pyserini_xqg.evaluate.collection import Collection, clusters_of
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.collection.judged import Collection, clusters_of
+from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.evaluate.from_store.subject import Subject
-from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.shards import BLOCK
-from pyserini_xqg.spec import EncoderSpec
-from pyserini_xqg.store import Store
-from pyserini_xqg.store_writer import StoreWriter
-from pyserini_xqg.topics import Topic
+from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.writer import StoreWriter
 
 
 def write_store(

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from pyserini_xqg import doctor
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.doctor import Check, Finding, PartError
-from pyserini_xqg.errors import XqgError
 
 
 def found(part: str) -> Finding:

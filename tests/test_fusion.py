@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.fusion import METHODS, fuse
 
 N, D = 50, 33

@@ -4,16 +4,16 @@ import json
 
 import pytest
 
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import read_qrels
+from pyserini_xqg.collection.runs import Hit, read_run
 from pyserini_xqg.demo import TINY_ENCODER, XQG_MINI
-from pyserini_xqg.encode import main as encode
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.collection import read_qrels
-from pyserini_xqg.evaluate.runs import Hit, read_run
+from pyserini_xqg.encode.__main__ import main as encode
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.hybrid import WEIGHTS, choose_weight, main
-from pyserini_xqg.index import main as index
-from pyserini_xqg.run_fusion import fuse_runs
-from pyserini_xqg.search import main as search
+from pyserini_xqg.index.__main__ import main as index
+from pyserini_xqg.search.__main__ import main as search
+from pyserini_xqg.search.run_fusion import fuse_runs
 
 DENSE = {"007": [Hit("a", 80.0), Hit("b", 70.0), Hit("c", 60.0)], "te-1": [Hit("a", 5.0)]}
 SPARSE = {"007": [Hit("c", 9.0), Hit("a", 5.0), Hit("d", 1.0)]}

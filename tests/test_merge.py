@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from pyserini_xqg.bm25 import build_bm25
-from pyserini_xqg.encode import encode_corpus
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.index import build_index, build_routed
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.encode.corpus import encode_corpus
+from pyserini_xqg.index.bm25 import build_bm25
+from pyserini_xqg.index.build import build_index, build_routed
+from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.merge import main, merge_indexes, merge_stores, recut
-from pyserini_xqg.settings import Fusion
-from pyserini_xqg.shards import BLOCK
-from pyserini_xqg.store import Store
-from pyserini_xqg.store_writer import StoreWriter
+from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.writer import StoreWriter
 
 
 def content(path):
@@ -95,7 +95,7 @@ def test_an_interrupted_merge_goes_on(shards, tmp_path, monkeypatch):
 
 
 def test_merged_indexes_are_the_shards_indexed_together(shards, tmp_path, monkeypatch):
-    from pyserini_xqg.flat import FlatIndexWriter
+    from pyserini_xqg.index.flat import FlatIndexWriter
 
     fusion = Fusion("mean", 0.3, {"ar": 2.0}, l2_norm=True)
     build_index(Store(three(shards)), tmp_path / "together", fusion)

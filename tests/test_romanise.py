@@ -6,16 +6,16 @@ import json
 import pytest
 
 from pyserini_xqg import romanise as module
-from pyserini_xqg.bm25 import build_bm25
-from pyserini_xqg.encode import encode_corpus
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.index import build_routed
-from pyserini_xqg.languages import NAMES, SCRIPTS
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import NAMES, SCRIPTS
+from pyserini_xqg.collection.scripts import in_scripts_of
+from pyserini_xqg.encode.corpus import encode_corpus
+from pyserini_xqg.index.bm25 import build_bm25
+from pyserini_xqg.index.build import build_routed
+from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.plugin import Bm25Searcher, XqgSearcher
 from pyserini_xqg.romanise import CODES, latin, load_romaniser, main, queries_row, topic_row
-from pyserini_xqg.scripts import in_scripts_of
-from pyserini_xqg.settings import Fusion
-from pyserini_xqg.store import Store
+from pyserini_xqg.store.store import Store
 
 ROWS = [
     {"docid": "1", "text": "kept", "generated_queries": {"bn": ["ক", "খ"], "fi": ["ä"]}},

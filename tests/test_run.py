@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.run import run_module
 
 #: What the encoders below make of a text. Docids and topic ids are the ones that get lost easily.

@@ -80,9 +80,9 @@ def ways(folder: Path) -> dict[str, tuple[str, Callable[[list[str]], Any]]]:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.java import prepare
-    from pyserini_xqg.spec import EncoderSpec
+    from pyserini_xqg.base.java import prepare
+    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.spec import EncoderSpec
 
     prepare()
     from pyserini.encode import AutoDocumentEncoder, AutoQueryEncoder

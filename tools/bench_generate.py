@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor, MT5Config, MT5ForConditionalGeneration
 
-from pyserini_xqg.backends import pack
+from pyserini_xqg.encoder.backends import pack
 from pyserini_xqg.generate.decoding import decode
 from pyserini_xqg.generate.sampling import noise
 from pyserini_xqg.generate.t5 import T5Decoder, padded

@@ -55,12 +55,12 @@ def make(words: Sequence[str]) -> None:
 
 
 def write_store(path: Path, docids: list[str], passages: Any, sums: Any, dtype: str) -> None:
-    from pyserini_xqg.blocks import Block
-    from pyserini_xqg.output import OutputFolder
-    from pyserini_xqg.shards import BLOCK
-    from pyserini_xqg.spec import EncoderSpec
-    from pyserini_xqg.store import MANIFEST
-    from pyserini_xqg.store_writer import StoreWriter
+    from pyserini_xqg.base.output import OutputFolder
+    from pyserini_xqg.collection.shards import BLOCK
+    from pyserini_xqg.encoder.spec import EncoderSpec
+    from pyserini_xqg.store.block import Block
+    from pyserini_xqg.store.store import MANIFEST
+    from pyserini_xqg.store.writer import StoreWriter
 
     rows, dimension = passages.shape
     with OutputFolder(path, MANIFEST) as folder:

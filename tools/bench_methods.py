@@ -18,18 +18,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pyserini_xqg.collection.judged import Collection, read_collection
+from pyserini_xqg.collection.runs import Hit
 from pyserini_xqg.demo import CAVEAT, LANGUAGES, TINY_ENCODER, XQG_MINI
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.collection import Collection, read_collection
 from pyserini_xqg.evaluate.from_store.subject import mean, only
-from pyserini_xqg.evaluate.runs import Hit
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.hybrid import choose_weight
-from pyserini_xqg.index import build_index, build_routed
-from pyserini_xqg.run_fusion import fuse_runs
-from pyserini_xqg.search import open_searcher, search_topics
-from pyserini_xqg.settings import Fusion
-from pyserini_xqg.store import Store
+from pyserini_xqg.index.build import build_index, build_routed
+from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.search.run_fusion import fuse_runs
+from pyserini_xqg.search.searcher import open_searcher, search_topics
+from pyserini_xqg.store.store import Store
 
 MEASURE, ALPHAS = "RR@10", (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 #: Dense methods: name, formula, routed or not; None for passages only, a number for a fixed alpha.
@@ -55,9 +55,9 @@ class Row(NamedTuple):
 
 def encode(folder: Path, copies: int) -> tuple[Path, Path, Store]:
     """The collection with so many copies of each passage: corpus, queries, store."""
-    from pyserini_xqg.encode import encode_corpus
-    from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.spec import EncoderSpec
+    from pyserini_xqg.encode.corpus import encode_corpus
+    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.spec import EncoderSpec
 
     folder.mkdir()
     for name in ("corpus", "queries"):
@@ -129,7 +129,7 @@ def size_of(path: Path, passages: int) -> float:
 
 
 def compare_methods(work: Path, copies: int, dev: Collection, test: Collection) -> list[Row]:
-    from pyserini_xqg.bm25 import build_bm25
+    from pyserini_xqg.index.bm25 import build_bm25
 
     corpus, queries, store = encode(work / "once", 1)
     many_corpus, many_queries, many = encode(work / "many", copies)

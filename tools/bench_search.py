@@ -31,14 +31,14 @@ Search = Callable[[Sequence[str]], list[list[Any]]]
 
 
 def make_index(path: Path, model: Path, passages: int) -> None:
-    from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.flat import FlatIndexWriter
-    from pyserini_xqg.manifest import MANIFEST, index_manifest
-    from pyserini_xqg.output import OutputFolder
-    from pyserini_xqg.probes import make_probes
-    from pyserini_xqg.settings import Fusion
-    from pyserini_xqg.shards import BLOCK
-    from pyserini_xqg.spec import EncoderSpec
+    from pyserini_xqg.base.output import OutputFolder
+    from pyserini_xqg.collection.shards import BLOCK
+    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.probes import make_probes
+    from pyserini_xqg.encoder.spec import EncoderSpec
+    from pyserini_xqg.index.flat import FlatIndexWriter
+    from pyserini_xqg.index.manifest import MANIFEST, index_manifest
+    from pyserini_xqg.index.settings import Fusion
 
     encoder = Encoder(EncoderSpec(str(model), query_max_length=LENGTH), device="cpu")
     draw = np.random.default_rng(0)
@@ -65,9 +65,9 @@ def make_index(path: Path, model: Path, passages: int) -> None:
 def ways(index: Path, model: Path, hits: int, threads: int) -> dict[str, Search]:
     import torch
 
-    from pyserini_xqg.java import prepare
-    from pyserini_xqg.search import open_searcher, search_topics
-    from pyserini_xqg.topics import Topic
+    from pyserini_xqg.base.java import prepare
+    from pyserini_xqg.collection.topics import Topic
+    from pyserini_xqg.search.searcher import open_searcher, search_topics
 
     prepare()
     from pyserini.encode import AutoQueryEncoder

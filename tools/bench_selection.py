@@ -25,9 +25,8 @@ import numpy as np
 from bench_methods import ALPHAS, MEASURE, encode
 from score_queries import FileScores, score_by_tiny_generators
 
-from pyserini_xqg.blocks import Block
+from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.demo import LANGUAGES, TINY_ENCODER, XQG_MINI
-from pyserini_xqg.errors import XqgError, run_command
 from pyserini_xqg.evaluate.from_store.retrieval import Part, System, everyone, parts_of, routed
 from pyserini_xqg.evaluate.from_store.subject import (
     Subject,
@@ -38,10 +37,12 @@ from pyserini_xqg.evaluate.from_store.subject import (
     subjects_from,
 )
 from pyserini_xqg.evaluate.from_store.sweep import add_split_options, split
-from pyserini_xqg.evaluate.report.sections import Cell, Section, Table, publish
+from pyserini_xqg.evaluate.report.publish import publish
+from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
 from pyserini_xqg.fusion import normalise
-from pyserini_xqg.settings import Fusion
-from pyserini_xqg.store import Store
+from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.store import Store
 
 #: What a part's sums become; None leaves them.
 Change = Callable[[Part], Block] | None

@@ -251,12 +251,12 @@ def main() -> None:
     import transformers  # noqa: F401
     from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer  # noqa: F401
 
-    import pyserini_xqg.encode
+    import pyserini_xqg.encode.corpus
     import pyserini_xqg.filter.__main__
     import pyserini_xqg.generate.__main__
-    import pyserini_xqg.index
+    import pyserini_xqg.index.build
     import pyserini_xqg.merge  # noqa: F401
-    from pyserini_xqg import export
+    from pyserini_xqg.index import export
 
     # By default bars share a lock between processes: one killed with it in hand would stop us all.
     tqdm.tqdm.set_lock(threading.RLock())

@@ -26,13 +26,18 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["pyserini_xqg"]):
-    from pyserini_xqg.errors import XqgError
-    from pyserini_xqg.evaluate.collection import read_qrels
-    from pyserini_xqg.evaluate.runs import read_run
+    from pyserini_xqg.base.errors import XqgError
+    from pyserini_xqg.base.files import read_lines
+    from pyserini_xqg.collection.judged import read_qrels
+    from pyserini_xqg.collection.records import (
+        PassageFormat,
+        parse_passage,
+        parse_queries,
+        parse_tsv_passage,
+    )
+    from pyserini_xqg.collection.runs import read_run
+    from pyserini_xqg.collection.topics import read_topics
     from pyserini_xqg.evaluate.xor.predictions import read_gold
-    from pyserini_xqg.files import read_lines
-    from pyserini_xqg.records import PassageFormat, parse_passage, parse_queries, parse_tsv_passage
-    from pyserini_xqg.topics import read_topics
 
 
 def each_line(parse: Callable[[bytes, str], object], path: Path) -> None:

@@ -49,12 +49,12 @@ class Run:
 
 
 def _run(module: str, line: int) -> int:
-    import importlib
     import traceback
 
-    from pyserini_xqg.errors import run_command
+    from pyserini_xqg.base.commands import main_of
+    from pyserini_xqg.base.errors import run_command
 
-    main = importlib.import_module(f"pyserini_xqg.{module}").main
+    main = main_of(f"pyserini_xqg.{module}")
     seen = _count_lines(line) if line != -1 else None
     try:
         run_command(main)

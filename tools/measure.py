@@ -15,7 +15,11 @@ from typing import NamedTuple
 _CHILD = """
 import importlib, json, sys, time
 said, module, function, *words = sys.argv[1:]
-run = getattr(importlib.import_module(module), function)
+if function == "main":
+    from pyserini_xqg.base.commands import main_of
+    run = main_of(module)
+else:
+    run = getattr(importlib.import_module(module), function)
 began, worked = time.perf_counter(), time.process_time()
 run(words)
 seconds, cpu = time.perf_counter() - began, time.process_time() - worked

@@ -20,16 +20,17 @@ import torch
 from tokenizers import Tokenizer
 from train_tiny_encoder import train_retriever
 
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import read_json, write_json
+from pyserini_xqg.collection.judged import read_collection
 from pyserini_xqg.demo import LANGUAGES, XQG_MINI
-from pyserini_xqg.encode import main as encode
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.evaluate.collection import read_collection
+from pyserini_xqg.encode.__main__ import main as encode
 from pyserini_xqg.evaluate.from_store.grid import NONE, best, grid
 from pyserini_xqg.evaluate.from_store.retrieval import open_encoder, parts_of
 from pyserini_xqg.evaluate.from_store.subject import Subject, mean, minus, only
-from pyserini_xqg.evaluate.report.sections import Plot, Section, Table, publish
-from pyserini_xqg.files import read_json, write_json
-from pyserini_xqg.store import Store
+from pyserini_xqg.evaluate.report.publish import publish
+from pyserini_xqg.evaluate.report.sections import Plot, Section, Table
+from pyserini_xqg.store.store import Store
 from pyserini_xqg.train.tiny import prepare
 from pyserini_xqg.train.tiny_model import train_tokenizer
 from pyserini_xqg.train.tiny_pairs import Pair, read_pairs, texts_of

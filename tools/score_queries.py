@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import refuse_existing, written_whole
+from pyserini_xqg.collection.join import Join
 from pyserini_xqg.evaluate.from_store.retrieval import Part
-from pyserini_xqg.files import refuse_existing, written_whole
 from pyserini_xqg.filter.rows import Row, read_rows, write_rows
-from pyserini_xqg.join import Join
 from pyserini_xqg.train.pairs import Pair
 from pyserini_xqg.train.settings import GeneratorSettings
 

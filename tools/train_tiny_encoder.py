@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pyserini_xqg.base.errors import run_command
 from pyserini_xqg.demo import TINY_ENCODER
-from pyserini_xqg.encoder import Encoder
-from pyserini_xqg.errors import run_command
-from pyserini_xqg.spec import EncoderSpec
+from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.train.__main__ import main as train
 from pyserini_xqg.train.tiny import PASSAGES, add_options, prepare_from, read_and_hold_out
 from pyserini_xqg.train.tiny_pairs import Pair

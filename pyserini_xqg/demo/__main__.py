@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.base.errors import XqgError, run_command
 
 _MARK = ".made-by-the-demo"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from pyserini_xqg.collection.languages import NAMES
+from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.collection.runs import read_passages, read_run
 from pyserini_xqg.demo import LANGUAGES, XQG_MINI
 from pyserini_xqg.demo.pipeline import Results
-from pyserini_xqg.evaluate.runs import read_passages, read_run
-from pyserini_xqg.languages import NAMES
-from pyserini_xqg.records import Passage
 
 
 class Found(NamedTuple):

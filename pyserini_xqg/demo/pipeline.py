@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from pyserini_xqg.base.commands import main_of
+from pyserini_xqg.collection.judged import Collection, read_collection
 from pyserini_xqg.demo import BUDGETS, LANGUAGES, MEASURES, TINY_ENCODER, XQG_MINI
-from pyserini_xqg.evaluate.collection import Collection, read_collection
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.evaluate.trec.scores import Scores, scores_of
 from pyserini_xqg.evaluate.xor.command import score_xor
@@ -199,4 +199,4 @@ class Demo:
         if keep:
             self.commands.append(f"python -m {module} {shlex.join(arguments)}")
         if execute:
-            import_module(module).main(arguments)
+            main_of(module)(arguments)

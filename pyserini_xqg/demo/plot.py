@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pyserini_xqg.collection.languages import NAMES
 from pyserini_xqg.demo import CAVEAT, LANGUAGES
 from pyserini_xqg.demo.pipeline import Results
 from pyserini_xqg.evaluate.report.plots import COLOURS
 from pyserini_xqg.evaluate.report.sections import Plot
-from pyserini_xqg.languages import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-from pyserini_xqg.errors import run_command
+from pyserini_xqg.base.errors import run_command
 
 #: Each command: the module whose ``main`` it is, and what it is for.
 COMMANDS = {

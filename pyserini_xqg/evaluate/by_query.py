@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 
 #: Each topic's score, by measure and topic id; all measures have the same topics.
 Scores = Mapping[str, Mapping[str, float]]

@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import refuse_existing, written_whole
-from pyserini_xqg.join import Join
-from pyserini_xqg.shards import BLOCK
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import refuse_existing, written_whole
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.shards import BLOCK
 
 
 class Swapped(NamedTuple):

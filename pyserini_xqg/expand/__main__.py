@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.expand.expander import TRANSLATE, QueryExpander
 from pyserini_xqg.expand.prompts import STRATEGIES, TASKS
 from pyserini_xqg.generate.options import (
@@ -67,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _here(given: argparse.Namespace) -> tuple[dict[str, Any], AbstractContextManager[Writer]]:
+    from pyserini_xqg.base.versions import versions
     from pyserini_xqg.expand.writers import LocalSettings, LocalWriter
     from pyserini_xqg.generate.devices import devices_of
-    from pyserini_xqg.manifest import versions
 
     if given.generator is None:
         raise XqgError(

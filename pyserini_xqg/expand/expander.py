@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.expand.joining import Asking, search_joined
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import Passage
-from pyserini_xqg.scripts import normalise
-from pyserini_xqg.topics import Expansion, Topic
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.collection.scripts import normalise
+from pyserini_xqg.collection.topics import Expansion, Topic
+from pyserini_xqg.search.joining import Asking, search_joined
 
 if TYPE_CHECKING:
     from pyserini_xqg.expand.writers import Writer
@@ -163,9 +163,9 @@ class ExpandedSearcher:
     searcher : one of ours
     expander : QueryExpander
     join : str
-        A key of `pyserini_xqg.expand.joining.JOINS`.
+        A key of `pyserini_xqg.search.joining.JOINS`.
     weight : float or None
-        As in `pyserini_xqg.expand.joining.Asking`.
+        As in `pyserini_xqg.search.joining.Asking`.
     """
 
     def __init__(

@@ -12,9 +12,9 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.generate.openai_prompts import ChatPrompt, Messages
 from pyserini_xqg.generate.prompts import Prompt
-from pyserini_xqg.records import Passage
 
 _HEADING = "ANSWER:"
 

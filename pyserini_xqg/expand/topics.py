@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import digest, input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.collection.records import parse_json
+from pyserini_xqg.collection.topics import FIELD, Topic
 from pyserini_xqg.expand.expander import QueryExpander
-from pyserini_xqg.files import digest, input_files, is_tsv, read_lines, unpacked
 from pyserini_xqg.generate.corpus import ROWS, check_file_name, hand_over
-from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.records import parse_json
-from pyserini_xqg.topics import FIELD, Topic
 
 #: Topics that are committed together: what a killed run with a model of one's own does again.
 _BLOCK = 128
@@ -37,7 +37,7 @@ def expand_topics(
     Parameters
     ----------
     path : path-like
-        As `pyserini_xqg.topics.read_topics` takes it.
+        As `pyserini_xqg.collection.topics.read_topics` takes it.
     output : path-like
         The JSONL file to make.
     expander : QueryExpander
@@ -60,7 +60,7 @@ def expand_topics(
     """
     from tqdm import tqdm
 
-    from pyserini_xqg.topics import read_topics
+    from pyserini_xqg.collection.topics import read_topics
 
     topics = read_topics(path, language)
     output = Path(output)

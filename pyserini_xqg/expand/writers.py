@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.expand.prompts import EXPANSION_PROMPTS, TASKS
 from pyserini_xqg.generate.openai import ChatSettings, Usage, generate_block
-from pyserini_xqg.records import Passage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

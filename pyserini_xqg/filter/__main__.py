@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.groups import add_encoder_options
-from pyserini_xqg.ray_engine import add_ray_options
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.ray_engine import add_ray_options
+from pyserini_xqg.encode.groups import add_encoder_options
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def filter_here(args: argparse.Namespace) -> None:
         raise XqgError("--round-trip-k goes with --round-trip INDEX")
     if args.sample < 0 or args.batch_size < 1 or args.threads < 1:
         raise XqgError("--batch-size and --threads are at least 1, --sample at least 0")
-    from pyserini_xqg.files import input_files, refuse_existing, write_json
+    from pyserini_xqg.base.files import input_files, refuse_existing, write_json
 
     report = Path(args.report) if args.report else None
     for path in (Path(args.output), *([report] if report else [])):
@@ -76,7 +76,7 @@ def filter_here(args: argparse.Namespace) -> None:
 
 
 def _filter_on_ray(args: argparse.Namespace) -> None:
-    from pyserini_xqg import ray_engine as ray
+    from pyserini_xqg.base import ray_engine as ray
     from pyserini_xqg.filter.__main__ import filter_here  # by the name that tasks import
 
     shards = []
@@ -116,15 +116,15 @@ def _scorer(args: argparse.Namespace) -> Any:
         if args.similarity:
             raise XqgError("--similarity goes with --encoder or --preset")
         return None
-    from pyserini_xqg.groups import encoder_from
+    from pyserini_xqg.encode.groups import encoder_from
 
     return EncoderScorer(encoder_from(args), args.fields, args.similarity or "dot")
 
 
 def _parser() -> argparse.ArgumentParser:
+    from pyserini_xqg.collection.scripts import OWN_SHARE
     from pyserini_xqg.filter.relevance import SIMILARITIES
     from pyserini_xqg.filter.steps import COPIED_SHARE
-    from pyserini_xqg.scripts import OWN_SHARE
 
     parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.filter", description=__doc__)
     add = parser.add_argument

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from pyserini_xqg.files import read_lines
-from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.base.output import OutputFolder
 
 T = TypeVar("T")
 #: From how to ask to what was answered.

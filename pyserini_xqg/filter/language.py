@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import scripts_of
 from pyserini_xqg.filter.report import Tally
 from pyserini_xqg.filter.rows import Row
 from pyserini_xqg.filter.steps import sift
-from pyserini_xqg.languages import scripts_of
 
 # So much higher must another language's log probability be (400 times as likely): questions that
 # are little more than a name stay.

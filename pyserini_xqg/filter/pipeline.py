@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.versions import versions
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.shards import shard_range
 from pyserini_xqg.filter.answers import FOUND, SCORES, Answers, are_kept
 from pyserini_xqg.filter.language import Identifier, drop_other_languages
 from pyserini_xqg.filter.relevance import Scorer, score_rows
@@ -23,14 +27,11 @@ from pyserini_xqg.filter.steps import (
     drop_wrong_script,
 )
 from pyserini_xqg.filter.thresholds import Thresholds, drop_low
-from pyserini_xqg.join import Join
-from pyserini_xqg.manifest import read_manifest, versions
-from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.search import open_searcher
-from pyserini_xqg.shards import shard_range
+from pyserini_xqg.index.manifest import read_manifest
+from pyserini_xqg.search.searcher import open_searcher
 
 if TYPE_CHECKING:
-    from pyserini_xqg.records import PassageFormat
+    from pyserini_xqg.collection.records import PassageFormat
 
 
 _ROWS = "rows"

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.filter.answers import Recall, asked
 from pyserini_xqg.filter.rows import Row, batches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.records import Passage
+    from pyserini_xqg.collection.records import Passage
+    from pyserini_xqg.encoder.encoder import Encoder
 
 SIMILARITIES = ("dot", "cosine")
 
@@ -65,7 +65,7 @@ class EncoderScorer:
         self, passages: Sequence[Passage], texts: Sequence[str], owners: Sequence[int]
     ) -> NDArray[np.float32]:
         """As `Scorer.score`."""
-        from pyserini_xqg.blocks import texts_of
+        from pyserini_xqg.encode.blocks import texts_of
         from pyserini_xqg.fusion import normalise
 
         bodies, titles = texts_of(passages, self._fields)

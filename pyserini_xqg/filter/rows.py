@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from pyserini_xqg.files import read_lines, sync
-from pyserini_xqg.records import GeneratedQueries, Passage, parse_json, parse_queries
-from pyserini_xqg.shards import BLOCK
+from pyserini_xqg.base.files import read_lines, sync
+from pyserini_xqg.collection.records import GeneratedQueries, Passage, parse_json, parse_queries
+from pyserini_xqg.collection.shards import BLOCK
 
 if TYPE_CHECKING:
-    from pyserini_xqg.join import Join
+    from pyserini_xqg.collection.join import Join
 
 T = TypeVar("T")
 

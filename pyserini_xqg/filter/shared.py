@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pyserini_xqg.collection.scripts import normalise
 from pyserini_xqg.filter.report import Tally
 from pyserini_xqg.filter.rows import Row, batches
 from pyserini_xqg.filter.steps import sift
-from pyserini_xqg.scripts import normalise
 
 # Hashes are counted one table after the other, so that SQLite sorts a small part at a time.
 _TABLES = 64

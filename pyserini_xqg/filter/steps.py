@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pyserini_xqg.collection.scripts import OWN_SHARE, in_scripts_of, normalise, word_characters
 from pyserini_xqg.filter.report import Tally
 from pyserini_xqg.filter.rows import Row
 from pyserini_xqg.generate.prompts import PROMPTS
-from pyserini_xqg.scripts import OWN_SHARE, in_scripts_of, normalise, word_characters
 
 #: A query this much of which is in the passage, word for word, is a copy. Questions borrow names
 #: and noun phrases, so that half is common.
@@ -48,7 +48,7 @@ def drop_duplicates(rows: Iterable[Row], tally: Tally) -> Iterator[Row]:
 def drop_wrong_script(rows: Iterable[Row], tally: Tally, share: float = OWN_SHARE) -> Iterator[Row]:
     """Leave out queries whose letters are not those of their language.
 
-    See `pyserini_xqg.scripts.in_scripts_of`. Languages that share a script (Finnish and English)
+    See `in_scripts_of`. Languages that share a script (Finnish and English)
     are not told apart; for these there is `pyserini_xqg.filter.language.drop_other_languages`.
     """
     return sift(

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.filter.report import Tally
 from pyserini_xqg.filter.rows import Row
 from pyserini_xqg.filter.steps import sift

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS
 from pyserini_xqg.generate.options import (
     add_model_options,
@@ -21,10 +22,9 @@ from pyserini_xqg.generate.options import (
     extra_body,
 )
 from pyserini_xqg.generate.prompts import PROMPTS
-from pyserini_xqg.ray_engine import add_ray_options
 
 if TYPE_CHECKING:
-    from pyserini_xqg.records import PassageFormat
+    from pyserini_xqg.collection.records import PassageFormat
 
 # Options that only one kind of engine heeds.
 _OF_A_MODEL = (
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError("--price-per-hour goes with --dry-run")
     check_heeded(parser, given, _OF_A_MODEL if given.engine == "openai" else _OF_A_SERVER)
 
-    from pyserini_xqg.files import input_files
+    from pyserini_xqg.base.files import input_files
 
     input_files(given.corpus)  # a missing file is found before a model is loaded
     ENGINES[given.engine](given)
@@ -106,7 +106,7 @@ def generate_here(given: argparse.Namespace) -> None:
 
 
 def _generate_on_ray(given: argparse.Namespace) -> None:
-    from pyserini_xqg import ray_engine as ray
+    from pyserini_xqg.base import ray_engine as ray
     from pyserini_xqg.generate.__main__ import generate_here  # by the name that tasks import
 
     numbers = ray.shard_numbers(given, sample=given.dry_run)
@@ -184,7 +184,7 @@ ENGINES = {"local": generate_here, "openai": _serve, "ray": _generate_on_ray}
 
 
 def _form(given: argparse.Namespace) -> PassageFormat:
-    from pyserini_xqg.records import PassageFormat
+    from pyserini_xqg.collection.records import PassageFormat
 
     return PassageFormat(
         given.fields,

@@ -9,17 +9,17 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import digest, read_json, write_json
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import digest, read_json, write_json
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.versions import versions
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.records import Passage, PassageFormat
+from pyserini_xqg.collection.shards import BLOCK, shard_range
 from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.devices import Job, devices_of, generate_on
 from pyserini_xqg.generate.settings import Settings, load
 from pyserini_xqg.generate.trimming import NAME_SAMPLE, kept_tokens, names_in
-from pyserini_xqg.join import Join
-from pyserini_xqg.manifest import versions
-from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.records import Passage, PassageFormat
-from pyserini_xqg.shards import BLOCK, shard_range
 
 ROWS, _OUTSIDE = "queries", "outside.jsonl"
 

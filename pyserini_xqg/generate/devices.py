@@ -8,14 +8,14 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from pyserini_xqg.collection.records import Passage
     from pyserini_xqg.generate.generator import Generated
     from pyserini_xqg.generate.settings import Settings
-    from pyserini_xqg.records import Passage
 
 Kept = Mapping[str, Sequence[int]]
 

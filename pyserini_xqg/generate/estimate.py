@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.estimate import in_all
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.records import PassageFormat
+from pyserini_xqg.collection.shards import shard_range
+from pyserini_xqg.encode.estimate import in_all
 from pyserini_xqg.generate.corpus import as_rows, kept_for, spread
 from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.devices import devices_of
 from pyserini_xqg.generate.settings import Settings
-from pyserini_xqg.join import Join
-from pyserini_xqg.records import PassageFormat
-from pyserini_xqg.shards import shard_range
 
 #: No further language is measured after this many seconds; what is missing is taken as the mean.
 _ENOUGH = 60.0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pyserini_xqg.backends import pack
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.backends import pack
 from pyserini_xqg.generate.chat import ChatDecoder
 from pyserini_xqg.generate.decoding import Outside, decode
 from pyserini_xqg.generate.prompts import fill
@@ -17,7 +17,7 @@ from pyserini_xqg.generate.settings import Settings, load
 from pyserini_xqg.generate.t5 import T5Decoder
 
 if TYPE_CHECKING:
-    from pyserini_xqg.records import Passage
+    from pyserini_xqg.collection.records import Passage
 
 
 class Generated(NamedTuple):

@@ -8,7 +8,9 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import scripts_of
+from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.generate.openai_client import ChatClient
 from pyserini_xqg.generate.openai_prompts import (
     CHAT_PROMPTS,
@@ -16,8 +18,6 @@ from pyserini_xqg.generate.openai_prompts import (
     language_name,
     parse_answer,
 )
-from pyserini_xqg.languages import scripts_of
-from pyserini_xqg.records import Passage
 
 _BYTES_PER_TOKEN = 4
 # Bytes of a question in UTF-8, from human ones; any other script has three bytes a letter.

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 
 # Too many requests, or the server's own trouble: time may mend these.
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pyserini_xqg.languages import NAMES
-from pyserini_xqg.records import Passage
-from pyserini_xqg.scripts import in_scripts_of, normalise
+from pyserini_xqg.collection.languages import NAMES
+from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.collection.scripts import in_scripts_of, normalise
 
 Messages = list[dict[str, str]]
 

@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.spec import DTYPES
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.spec import DTYPES
 
 
 def add_model_options(group: argparse._ArgumentGroup) -> None:

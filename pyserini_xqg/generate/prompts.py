@@ -5,8 +5,8 @@ from __future__ import annotations
 from string import Formatter
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.languages import NAMES, scripts_of
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import NAMES, scripts_of
 
 FIELDS = ("lang", "title", "passage")
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.records import PassageFormat
+from pyserini_xqg.collection.shards import BLOCK, shard_range
 from pyserini_xqg.generate.corpus import (
     ROWS,
     as_rows,
@@ -15,11 +20,6 @@ from pyserini_xqg.generate.corpus import (
 )
 from pyserini_xqg.generate.openai import ChatSettings, Cost, Usage, estimate_cost, generate_block
 from pyserini_xqg.generate.openai_client import ChatClient
-from pyserini_xqg.join import Join
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.records import PassageFormat
-from pyserini_xqg.shards import BLOCK, shard_range
 
 #: Passages from all over the corpus whose lengths stand for the rest in an estimate.
 _SAMPLE = 512

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.encoder.spec import DTYPES
 from pyserini_xqg.generate.prompts import PROMPTS, check_template
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.spec import DTYPES
 
 #: The kinds of model, and the prompt that each has by default.
 DEFAULT_PROMPTS = {"seq2seq": "xqg", "causal": "chat"}

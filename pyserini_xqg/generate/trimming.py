@@ -12,12 +12,12 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.languages import scripts_of
-from pyserini_xqg.scripts import digit_scripts, letters_by_script
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import scripts_of
+from pyserini_xqg.collection.scripts import digit_scripts, letters_by_script
 
 if TYPE_CHECKING:
-    from pyserini_xqg.records import Passage
+    from pyserini_xqg.collection.records import Passage
 
 #: Passages, evenly spread over the corpus, whose names are looked at.
 NAME_SAMPLE = 2048

@@ -5,7 +5,7 @@ Importing this package starts Java and imports Pyserini, in this order.
 
 from __future__ import annotations
 
-from pyserini_xqg.java import prepare
+from pyserini_xqg.base.java import prepare
 
 prepare()
 

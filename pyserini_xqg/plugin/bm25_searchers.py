@@ -9,10 +9,10 @@ from typing import Any
 from jnius import autoclass
 from pyserini.search.lucene import LuceneSearcher
 
-from pyserini_xqg.bm25 import query_text, set_analyzer
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.languages import detect_language
-from pyserini_xqg.manifest import read_manifest
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import detect_language
+from pyserini_xqg.index.bm25 import query_text, set_analyzer
+from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.plugin.searchers import detect_missing
 
 
@@ -22,7 +22,7 @@ class Bm25Searcher(LuceneSearcher):
     Parameters
     ----------
     index_dir : path-like
-        Made by `pyserini_xqg.bm25.build_bm25`.
+        Made by `pyserini_xqg.index.bm25.build_bm25`.
     """
 
     def __init__(self, index_dir: str | Path) -> None:
@@ -30,7 +30,7 @@ class Bm25Searcher(LuceneSearcher):
         if manifest["kind"] != "bm25":
             raise XqgError(
                 f"{index_dir} is a {manifest['kind']} index; open it with "
-                "pyserini_xqg.search.open_searcher"
+                "pyserini_xqg.search.searcher.open_searcher"
             )
         super().__init__(str(index_dir))
         allow_long_queries()
@@ -61,7 +61,7 @@ class RoutedBm25Searcher(Bm25Searcher):
     Parameters
     ----------
     index_dir : path-like
-        Made by `pyserini_xqg.bm25_routed.build_routed_bm25`.
+        Made by `pyserini_xqg.index.bm25_routed.build_routed_bm25`.
     detect : bool
         Route texts that come without a language by the one that they seem to be in.
     """

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pyserini.encode import DocumentEncoder, QueryEncoder
 
-from pyserini_xqg.blocks import Block, encode_generated
-from pyserini_xqg.encoder import Encoder
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.manifest import MANIFEST, read_manifest
-from pyserini_xqg.probes import check_probes
-from pyserini_xqg.settings import Fusion
-from pyserini_xqg.spec import SPEC_FILE, EncoderSpec
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encode.blocks import encode_generated
+from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.encoder.probes import check_probes
+from pyserini_xqg.encoder.spec import SPEC_FILE, EncoderSpec
+from pyserini_xqg.index.manifest import MANIFEST, read_manifest
+from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.store.block import Block
 
 if TYPE_CHECKING:
     import numpy as np

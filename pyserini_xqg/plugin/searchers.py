@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyserini.search.faiss import DenseSearchResult, FaissSearcher
 
-from pyserini_xqg.dense import open_faiss
-from pyserini_xqg.effort import Effort, tune_faiss
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.languages import detect_language
-from pyserini_xqg.manifest import read_manifest
-from pyserini_xqg.max_sim import MAX_SIM
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import detect_language
+from pyserini_xqg.encoder.probes import check_probes
+from pyserini_xqg.index.effort import Effort, tune_faiss
+from pyserini_xqg.index.faiss_vectors import open_faiss
+from pyserini_xqg.index.manifest import read_manifest
+from pyserini_xqg.index.max_sim import MAX_SIM
 from pyserini_xqg.plugin.encoders import XqgQueryEncoder
-from pyserini_xqg.probes import check_probes
-from pyserini_xqg.sharded import open_shards
+from pyserini_xqg.search.pool import open_shards
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class XqgSearcher(FaissSearcher):
         if not of_faiss(manifest):
             raise XqgError(
                 f"{index_dir} is a {manifest['kind']} index; open it with "
-                "pyserini_xqg.search.open_searcher"
+                "pyserini_xqg.search.searcher.open_searcher"
             )
         self._effort = effort
         self._routes: dict[str, str] = manifest.get("routes", {})
@@ -149,7 +149,7 @@ class DenseSearcher:
         Of the encoder, which is loaded once.
     processes : int
         In how many to open the indexes at most, one an index; by default all in this one. See
-        `pyserini_xqg.pool.Pool` for what a script must then look like.
+        `pyserini_xqg.search.pool.Pool` for what a script must then look like.
     effort : Effort
         How hard to search approximate indexes.
     detect : bool

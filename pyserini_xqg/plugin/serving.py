@@ -14,7 +14,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.manifest import MANIFEST
+from pyserini_xqg.index.manifest import MANIFEST
 
 #: What ``encoder`` says in a server's configuration for the encoder that the index names itself;
 #: anything else is another place of the same model.
@@ -45,8 +45,8 @@ def _opener(stock: Callable[..., Any]) -> Callable[..., Any]:
     def open_index(path: str, **arguments: Any) -> Any:
         if not (Path(path) / MANIFEST).is_file():
             return stock(path, **arguments)
-        from pyserini_xqg.effort import Effort
-        from pyserini_xqg.search import open_searcher
+        from pyserini_xqg.index.effort import Effort
+        from pyserini_xqg.search.searcher import open_searcher
 
         # What each kind of index calls its encoder.
         given = arguments.get("query_encoder", arguments.get("encoder"))

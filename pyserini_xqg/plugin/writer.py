@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from pyserini.encode._base import RepresentationWriter
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.flat import FlatIndexWriter
-from pyserini_xqg.manifest import MANIFEST, index_manifest
-from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.collection.records import check_docid
+from pyserini_xqg.encoder.probes import make_probes
+from pyserini_xqg.index.flat import FlatIndexWriter
+from pyserini_xqg.index.manifest import MANIFEST, index_manifest
 from pyserini_xqg.plugin.encoders import XqgDocumentEncoder
-from pyserini_xqg.probes import make_probes
-from pyserini_xqg.records import check_docid
 
 
 class XqgRepresentationWriter(RepresentationWriter):

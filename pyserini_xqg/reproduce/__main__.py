@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.evaluate.report.sections import publish
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.evaluate.report.publish import publish
 from pyserini_xqg.reproduce.conditions import Collection, Condition, read_collections
 from pyserini_xqg.reproduce.matrix import compare, detail, overview
 from pyserini_xqg.reproduce.steps import read_results, resolve, run_condition, words_of

@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.demo import TINY_ENCODER, XQG_MINI
-from pyserini_xqg.errors import XqgError
 
 #: Figures by table, row and column, as the evaluation commands' CSV files hold them.
 Figures = Mapping[str, Mapping[str, Mapping[str, float]]]

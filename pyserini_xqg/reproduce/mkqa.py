@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.files import input_files, read_lines, unpacked, written_whole
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import parse_json
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import input_files, read_lines, unpacked, written_whole
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.records import parse_json
 
 # What has no short answer that a passage could hold.
 _WITHOUT_SPAN = {"unanswerable", "long_answer", "binary"}

@@ -8,18 +8,18 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from string import Template
-from typing import Any, cast
+from typing import Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.report.sections import Page, Section, gathering, publish
-from pyserini_xqg.files import read_json, write_json
-from pyserini_xqg.manifest import versions
+from pyserini_xqg.base.commands import main_of
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import read_json, write_json
+from pyserini_xqg.base.versions import versions
+from pyserini_xqg.evaluate.report.publish import Page, gathering, publish
+from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.reproduce.conditions import SHIPPED, Collection, Condition
 
 #: Inside the output folder: the commands that are done, and the figures that they gave.
@@ -102,14 +102,14 @@ def run_condition(
         if condition.page and module == "pyserini_xqg.evaluate":
             say(line)
             with gathering() as found:
-                _main_of(module)(arguments)
+                main_of(module)(arguments)
             for page in found:
                 sections += _beside_others(page, arguments[0], line, sections)
         elif line in done["commands"]:
             say(f"done before: {line}")
         else:
             say(line)
-            _main_of(module)(arguments)
+            main_of(module)(arguments)
             done["commands"].append(line)
             write_json(output / DONE, done)
     if condition.page:
@@ -168,14 +168,6 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _main_of(module: str) -> Callable[[list[str]], None]:
-    """What ``python -m module`` would run, inside this process: libraries and Java start once."""
-    spec = find_spec(module)
-    is_package = spec is not None and spec.submodule_search_locations is not None
-    main = import_module(f"{module}.__main__" if is_package else module).main
-    return cast(Callable[[list[str]], None], main)
 
 
 def _beside_others(page: Page, name: str, line: str, others: Sequence[Section]) -> list[Section]:

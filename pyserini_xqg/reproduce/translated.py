@@ -12,11 +12,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import written_whole
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.topics import Expansion, Topic, read_topics
 from pyserini_xqg.expand.topics import with_field
-from pyserini_xqg.files import written_whole
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.topics import Expansion, Topic, read_topics
 
 
 def translated(topics: Sequence[Topic], language: str) -> list[Topic]:

@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError, run_command
-from pyserini_xqg.files import written_whole
-from pyserini_xqg.records import Passage
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import written_whole
+from pyserini_xqg.collection.records import Passage
 
 DELIMITER = "#"
 
@@ -39,8 +39,8 @@ def windows(passage: Passage, number: int) -> Iterator[Passage]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    from pyserini_xqg.join import Join
-    from pyserini_xqg.shards import BLOCK
+    from pyserini_xqg.collection.join import Join
+    from pyserini_xqg.collection.shards import BLOCK
 
     parser = argparse.ArgumentParser(
         prog="python -m pyserini_xqg.reproduce.windows", description=__doc__

@@ -16,8 +16,8 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from pyserini_xqg.errors import run_command
-from pyserini_xqg.spec import POOLINGS, SIDES
+from pyserini_xqg.base.errors import run_command
+from pyserini_xqg.encoder.spec import POOLINGS, SIDES
 from pyserini_xqg.train.adaptation import add_language_model_options, add_vocabulary_options
 from pyserini_xqg.train.negatives import SIMILARITY
 from pyserini_xqg.train.retriever_settings import PRESETS as RETRIEVERS

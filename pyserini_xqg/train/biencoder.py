@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import write_json
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import write_json
+from pyserini_xqg.encoder.spec import SPEC_FILE
 from pyserini_xqg.generate.settings import load
-from pyserini_xqg.spec import SPEC_FILE
 from pyserini_xqg.train.draws import Draws
 from pyserini_xqg.train.progress import progress
 from pyserini_xqg.train.resume import trainer_arguments

@@ -10,7 +10,7 @@ import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.train.examples import Example, passage_text
 
 

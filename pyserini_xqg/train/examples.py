@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import input_files, parsed_rows
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import (
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import input_files, parsed_rows
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.records import (
     Passage,
     PassageFormat,
     parse_json,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.train.pieces import learn_pieces
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pyserini_xqg.manifest import versions
-from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.versions import versions
 from pyserini_xqg.train.losses import losses_of, plot_losses, write_losses
 from pyserini_xqg.train.pairs import read_pairs
 from pyserini_xqg.train.progress import quiet

@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.versions import versions
 from pyserini_xqg.generate.settings import load
-from pyserini_xqg.manifest import versions
-from pyserini_xqg.output import OutputFolder
 from pyserini_xqg.train.examples import passage_text, read_examples
 from pyserini_xqg.train.losses import losses_of, plot_losses, write_losses
 from pyserini_xqg.train.progress import progress, quiet

@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import refuse_existing, written_whole
-from pyserini_xqg.records import Passage
-from pyserini_xqg.scripts import normalise, word_characters
-from pyserini_xqg.topics import Topic
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import refuse_existing, written_whole
+from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.collection.scripts import normalise, word_characters
+from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.train.examples import Example, passage_text, read_examples
 
 #: A passage that has this much of a positive's text (or the other way round) is that positive in
@@ -80,7 +80,7 @@ def mine_negatives(
     XqgError
         For broken input, an index that is none, or hits that the corpus lacks.
     """
-    from pyserini_xqg.evaluate.runs import read_passages
+    from pyserini_xqg.collection.runs import read_passages
 
     if min(count, hits, batch_size, threads) < 1:
         raise XqgError("--negatives, --hits, --batch-size and --threads are at least 1")
@@ -179,8 +179,8 @@ def _search(
     threads: int,
 ) -> list[list[str]]:
     """For each topic the docids that an index finds, best first."""
-    from pyserini_xqg.manifest import read_manifest
-    from pyserini_xqg.search import open_searcher, search_topics
+    from pyserini_xqg.index.manifest import read_manifest
+    from pyserini_xqg.search.searcher import open_searcher, search_topics
 
     dense = read_manifest(index)["kind"] != "bm25"
     searcher: Any = open_searcher(index, encoder=encoder if dense else None, device=device)

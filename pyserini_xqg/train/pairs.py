@@ -9,11 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import Line, input_files, is_tsv, read_lines, unpacked
-from pyserini_xqg.languages import NAMES, check_language
-from pyserini_xqg.records import PassageFormat, parse_json, parse_passage, parse_queries, tsv_cells
-from pyserini_xqg.scripts import in_scripts_of
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import Line, input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.collection.languages import NAMES, check_language
+from pyserini_xqg.collection.records import (
+    PassageFormat,
+    parse_json,
+    parse_passage,
+    parse_queries,
+    tsv_cells,
+)
+from pyserini_xqg.collection.scripts import in_scripts_of
 
 
 class Pair(NamedTuple):

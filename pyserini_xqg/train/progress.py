@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 
 
 def progress(dev: str | None = "eval_loss", dev_shown: str = "dev loss") -> Any:

@@ -10,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import read_json
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import read_json
 
 #: Written last into the trained model's folder: what it was trained on, and how.
 MANIFEST = "training.json"

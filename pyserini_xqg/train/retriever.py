@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.manifest import versions
-from pyserini_xqg.output import OutputFolder
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.versions import versions
 from pyserini_xqg.train.biencoder import make_model, make_trainer, save_model
 from pyserini_xqg.train.dev_scores import DevScores
 from pyserini_xqg.train.draws import Draws, schedule

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.presets import BY_MODEL
-from pyserini_xqg.presets import PRESETS as ENCODERS
-from pyserini_xqg.spec import SPEC_FILE, EncoderSpec
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.presets import BY_MODEL
+from pyserini_xqg.encoder.presets import PRESETS as ENCODERS
+from pyserini_xqg.encoder.spec import SPEC_FILE, EncoderSpec
 from pyserini_xqg.train.settings import DTYPES, check_learning_rate, check_positive
 
 # Zhuang et al., SIGIR 2023: 1 positive and 7 negatives a query and those of the others in the
@@ -61,7 +61,7 @@ class RetrieverSettings:
         What scores are multiplied by before the softmax: 1 / temperature.
     pooling, l2_norm, query_prefix, passage_prefix, query_max_length, max_length, \
 generated_queries_as
-        The encoder's specification (`pyserini_xqg.spec.EncoderSpec`), which is saved with it.
+        The encoder's specification (`EncoderSpec`), which is saved with it.
     batch_size : int
         Texts that go through the model together; gradients of the whole batch are kept by GradCache
         (Gao et al., 2021) where it holds more.

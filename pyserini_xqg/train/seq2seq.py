@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.generate.prompts import fill
 from pyserini_xqg.generate.settings import T5_FAMILY, load
 from pyserini_xqg.train.pairs import Pair

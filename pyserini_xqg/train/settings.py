@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.generate.prompts import PROMPTS, check_template
 
 DTYPES = ("float32", "bfloat16", "float16")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import input_files, parsed_rows
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import parse_json, parse_queries, tsv_cells
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import input_files, parsed_rows
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.records import parse_json, parse_queries, tsv_cells
 
 #: Where a JSON row may have its text; a ``title`` beside one of the others goes before it.
 FIELDS = ("text", "contents", "question", "query")

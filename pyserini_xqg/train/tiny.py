@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.train.tiny_model import save_start, token_vectors, train_tokenizer
 from pyserini_xqg.train.tiny_pairs import (
     Pair,

@@ -10,14 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.versions import versions
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.evaluate.resource.fertility import fertility
 from pyserini_xqg.generate.settings import load
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.manifest import versions
-from pyserini_xqg.output import OutputFolder
-from pyserini_xqg.spec import EncoderSpec
-from pyserini_xqg.topics import Topic
 from pyserini_xqg.train.extension import INITIAL, New, new_pieces
 from pyserini_xqg.train.progress import quiet
 from pyserini_xqg.train.resume import MANIFEST, digest_of

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyserini_xqg.errors import XqgError, run_command
+from pyserini_xqg.base.errors import XqgError, run_command
 
 if TYPE_CHECKING:
     from pyserini_xqg.verify.check import Check, Settings
@@ -26,8 +26,8 @@ def verify(path: Path, settings: Settings) -> Iterator[Check]:
     XqgError
         If it is neither a store nor an index of ours, finished or not.
     """
-    from pyserini_xqg.manifest import MANIFEST as INDEX
-    from pyserini_xqg.store import MANIFEST as STORE
+    from pyserini_xqg.index.manifest import MANIFEST as INDEX
+    from pyserini_xqg.store.store import MANIFEST as STORE
     from pyserini_xqg.verify.check import WARNING, Check
     from pyserini_xqg.verify.indexes import verify_index
     from pyserini_xqg.verify.stores import verify_store
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.no_encoder and (args.encoder or args.device):
         raise XqgError("--no-encoder loads no model: leave --encoder and --device out")
 
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
     from pyserini_xqg.verify.check import ERROR, Settings
 
     settings = Settings(

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.export import FORMS
-from pyserini_xqg.flat import open_index
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.export import FORMS
+from pyserini_xqg.index.flat import open_index
 from pyserini_xqg.verify.check import ERROR, OK, SKIPPED, WARNING, Findings, Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.fused import Fused
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.index.fused import Fused
+    from pyserini_xqg.store.store import Store
 
 #: Of the vector's norm: what two machines may differ by.
 TOLERANCE = 1e-5
@@ -64,9 +64,9 @@ def fused_again(manifest: Mapping[str, Any], store: Store) -> Fused:
     XqgError
         If it cannot be this store.
     """
-    from pyserini_xqg.fused import Fused
-    from pyserini_xqg.index import corpus_centres
-    from pyserini_xqg.settings import Fusion
+    from pyserini_xqg.index.build import corpus_centres
+    from pyserini_xqg.index.fused import Fused
+    from pyserini_xqg.index.settings import Fusion
 
     if (store.passages, store.dimension) != (manifest["passages"], manifest["dimension"]):
         raise XqgError(

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 
 if TYPE_CHECKING:
-    from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.spec import EncoderSpec
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.spec import EncoderSpec
+    from pyserini_xqg.store.store import Store
 
 OK, WARNING, ERROR, SKIPPED = "ok", "warning", "ERROR", "skipped"
 #: Rows, files or docids named in one line.
@@ -80,8 +80,8 @@ class Settings:
 
     def load(self, values: Mapping[str, Any], where: str) -> Encoder:
         """The encoder that a manifest records, loaded once."""
-        from pyserini_xqg.encoder import Encoder
-        from pyserini_xqg.spec import EncoderSpec
+        from pyserini_xqg.encoder.encoder import Encoder
+        from pyserini_xqg.encoder.spec import EncoderSpec
 
         spec = EncoderSpec.from_dict(values, where).at(self.encoder)
         if spec not in self._loaded:
@@ -105,7 +105,7 @@ def check_docids(path: Path) -> Check:
     """Docids that are there twice, empty or hold white space, from a table on disk."""
 
     def look() -> Verdict:
-        from pyserini_xqg.docids import find_duplicates
+        from pyserini_xqg.collection.docids import find_duplicates
 
         bad = Findings(str(line) for line, docid in _docids(path) if docid.split() != [docid])
         if bad:
@@ -125,7 +125,7 @@ def check_encoder(path: Path, manifest: Mapping[str, Any], settings: Settings) -
     """Whether the encoder gives the recorded vectors of the probes again."""
 
     def look() -> Verdict:
-        from pyserini_xqg.probes import check_probes
+        from pyserini_xqg.encoder.probes import check_probes
 
         if not settings.probe:
             return SKIPPED, "--no-encoder"
@@ -156,7 +156,7 @@ def count_docids(path: Path) -> int:
 
 
 def digest_of(path: Path) -> str:
-    """`pyserini_xqg.files.digest` of a file of any size."""
+    """`pyserini_xqg.base.files.digest` of a file of any size."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 

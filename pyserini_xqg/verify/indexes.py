@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.export import FORMS, VECTORS, read_parts
-from pyserini_xqg.flat import block_rows, open_index, read_flat
-from pyserini_xqg.lucene import FLAT, HNSW
-from pyserini_xqg.manifest import read_manifest
-from pyserini_xqg.max_sim import MAX_SIM
-from pyserini_xqg.shards import BLOCK
+from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.index.export import FORMS, VECTORS, read_parts
+from pyserini_xqg.index.flat import block_rows, open_index, read_flat
+from pyserini_xqg.index.lucene_vectors import FLAT, HNSW
+from pyserini_xqg.index.manifest import read_manifest
+from pyserini_xqg.index.max_sim import MAX_SIM
 from pyserini_xqg.verify.against import Rows, against
 from pyserini_xqg.verify.check import (
     ERROR,
@@ -138,8 +138,8 @@ def _checksums(path: Path, manifest: Mapping[str, Any]) -> Verdict:
     """Make the log of blocks again, whose checksum a flat index keeps."""
     import hashlib
 
-    from pyserini_xqg.flat import flat_header
-    from pyserini_xqg.output import log_line
+    from pyserini_xqg.base.output import log_line
+    from pyserini_xqg.index.flat import flat_header
 
     if "digest" not in manifest:
         return SKIPPED, f"type {manifest['type']} has none; --store compares the vectors"

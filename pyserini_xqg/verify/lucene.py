@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyserini_xqg.lucene import FLAT, LuceneVectors
+from pyserini_xqg.index.lucene_vectors import FLAT, LuceneVectors
 from pyserini_xqg.verify.against import fused_again
 from pyserini_xqg.verify.check import (
     ERROR,
@@ -21,7 +21,7 @@ from pyserini_xqg.verify.check import (
 )
 
 if TYPE_CHECKING:
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
 
 
 def verify_bm25(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
@@ -40,7 +40,7 @@ def verify_dense(path: Path, manifest: Mapping[str, Any], settings: Settings) ->
 
 def _finds(path: Path, manifest: Mapping[str, Any], store: Store) -> Verdict:
     """Whether an index finds what the store says, as it does not give its vectors."""
-    from pyserini_xqg.recall import Sample, measure
+    from pyserini_xqg.index.recall import Sample, measure
 
     fused, sample = fused_again(manifest, store), Sample(store.passages)
     for docids, vectors in fused.blocks("reading a sample"):
@@ -57,7 +57,7 @@ def _finds(path: Path, manifest: Mapping[str, Any], store: Store) -> Verdict:
 
 def _lucene(path: Path, manifest: Mapping[str, Any]) -> Verdict:
     """Lucene's own checksums of every file, the number of documents, and their ids."""
-    from pyserini_xqg.java import prepare
+    from pyserini_xqg.base.java import prepare
 
     prepare()
     import pyserini.index.lucene  # noqa: F401 - starts Java with Anserini

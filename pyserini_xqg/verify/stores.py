@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_xqg.columns import npy_header
-from pyserini_xqg.files import digest
-from pyserini_xqg.store import MANIFEST, Store
+from pyserini_xqg.base.files import digest
+from pyserini_xqg.store.columns import npy_header
+from pyserini_xqg.store.store import MANIFEST, Store
 from pyserini_xqg.verify.check import (
     ERROR,
     OK,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.collection.runs import Run, read_passages
 from pyserini_xqg.evaluate.compare.differences import Comparison, System
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
-from pyserini_xqg.evaluate.runs import Run, read_passages
 from pyserini_xqg.evaluate.trec.measures import trec_order
-from pyserini_xqg.records import Passage
 
 # Characters of a passage that are shown: enough to see what it is about.
 _EXCERPT = 200

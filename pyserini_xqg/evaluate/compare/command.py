@@ -6,15 +6,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.by_query import read_by_query
-from pyserini_xqg.evaluate.collection import (
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import (
     BY,
     Collection,
     check_judged,
     read_clusters,
     read_collection,
 )
+from pyserini_xqg.collection.runs import file_names, read_runs
+from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.evaluate.by_query import read_by_query
 from pyserini_xqg.evaluate.compare.changes import changes_section
 from pyserini_xqg.evaluate.compare.differences import Comparison, System, system_of_run
 from pyserini_xqg.evaluate.compare.tables import (
@@ -22,9 +24,8 @@ from pyserini_xqg.evaluate.compare.tables import (
     methods_section,
     primary_section,
 )
-from pyserini_xqg.evaluate.report.sections import Section, add_output_options, publish
-from pyserini_xqg.evaluate.runs import file_names, read_runs
-from pyserini_xqg.topics import read_topics
+from pyserini_xqg.evaluate.report.publish import add_output_options, publish
+from pyserini_xqg.evaluate.report.sections import Section
 
 #: The default of ``--primary``.
 PRIMARY = "RR@10"

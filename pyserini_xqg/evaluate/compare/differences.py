@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import Collection
+from pyserini_xqg.collection.runs import Run
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
 from pyserini_xqg.evaluate.by_query import Scores
-from pyserini_xqg.evaluate.collection import Collection
 from pyserini_xqg.evaluate.compare.significance import (
     cohens_dz,
     mcnemar_test,
@@ -18,7 +19,6 @@ from pyserini_xqg.evaluate.compare.significance import (
     verdict,
     wins_ties_losses,
 )
-from pyserini_xqg.evaluate.runs import Run
 from pyserini_xqg.evaluate.trec.measures import check_answers, score_by_topic
 
 

@@ -9,7 +9,7 @@ from pyserini_xqg.evaluate.from_store.grid import NONE, SCALED, Setting, best
 from pyserini_xqg.evaluate.from_store.retrieval import System
 from pyserini_xqg.evaluate.from_store.subject import ByTopic, Subject, mean, minus, only
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
-from pyserini_xqg.settings import FALLBACK
+from pyserini_xqg.index.settings import FALLBACK
 
 #: Scores the settings on a subject.
 Scorer = Callable[[Subject, Mapping[Setting, System]], Mapping[Setting, ByTopic]]

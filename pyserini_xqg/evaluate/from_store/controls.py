@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.collection import read_collection
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import read_collection
+from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.evaluate.from_store.content import (
     DEFINITIONS,
     NEIGHBOUR,
@@ -32,10 +33,10 @@ from pyserini_xqg.evaluate.from_store.exchange import (
 from pyserini_xqg.evaluate.from_store.retrieval import System, everyone, others, parts_of, routed
 from pyserini_xqg.evaluate.from_store.routes import route_scores, route_sections
 from pyserini_xqg.evaluate.from_store.subject import Subject, add_subject_options, subjects_from
-from pyserini_xqg.evaluate.report.sections import Section, publish
+from pyserini_xqg.evaluate.report.publish import publish
+from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import parse_measures
-from pyserini_xqg.settings import FALLBACK, Fusion, add_fusion_options, fusion_from
-from pyserini_xqg.shards import BLOCK
+from pyserini_xqg.index.settings import FALLBACK, Fusion, add_fusion_options, fusion_from
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parse_measures(args.measures)
     fusion = fusion_from(args)
 
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
 
     store = Store(args.embeddings)
     neighbours, neighbour = next_rows(store.passages), "the next passage of the store"

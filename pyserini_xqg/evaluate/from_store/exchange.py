@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyserini_xqg.blocks import Block
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.evaluate.from_store.retrieval import Part
-from pyserini_xqg.files import read_lines
-from pyserini_xqg.rows import read_docids, take_rows
-from pyserini_xqg.shards import BLOCK
+from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.rows import read_docids, take_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
 
 #: Chunks of `BLOCK` rows that are shuffled together; below twice as many are in memory.
 CHUNKS = 8

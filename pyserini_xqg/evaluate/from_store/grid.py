@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pyserini_xqg.evaluate.from_store.retrieval import Members, System, everyone, routed
 from pyserini_xqg.fusion import METHODS, check_formula
-from pyserini_xqg.max_sim import MAX_SIM, check_share
-from pyserini_xqg.settings import Fusion
+from pyserini_xqg.index.max_sim import MAX_SIM, check_share
+from pyserini_xqg.index.settings import Fusion
 
 
 class Setting(NamedTuple):

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from pyserini_xqg.blocks import Block
-from pyserini_xqg.evaluate.runs import Hit
-from pyserini_xqg.max_sim import MAX_SIM, BestOfBlock
-from pyserini_xqg.rows import docids_of
-from pyserini_xqg.settings import FALLBACK, Fusion
-from pyserini_xqg.topics import Topic
+from pyserini_xqg.collection.runs import Hit
+from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.index.max_sim import MAX_SIM, BestOfBlock
+from pyserini_xqg.index.settings import FALLBACK, Fusion
+from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.rows import docids_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.store.store import Store
 
     Vectors = NDArray[np.float32]
 
@@ -82,8 +82,8 @@ def open_encoder(store: Store, encoder: str | None = None, device: str | None = 
     XqgError
         If it cannot be loaded, or is not the one that the store was encoded with.
     """
-    from pyserini_xqg.encoder import Encoder
-    from pyserini_xqg.probes import check_probes
+    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.probes import check_probes
 
     loaded = Encoder(store.encoder.at(encoder), device=device)
     check_probes(loaded, store.manifest["probes"], str(store.paths[0]))

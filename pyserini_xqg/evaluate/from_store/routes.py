@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pyserini_xqg.collection.languages import detect_language
 from pyserini_xqg.evaluate.from_store.content import REAL, averaged
 from pyserini_xqg.evaluate.from_store.retrieval import System, everyone, parts_of, routed
 from pyserini_xqg.evaluate.from_store.subject import ByTopic, Subject, minus
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
 from pyserini_xqg.evaluate.trec.measures import file_name
-from pyserini_xqg.languages import detect_language
-from pyserini_xqg.settings import Fusion
+from pyserini_xqg.index.settings import Fusion
 
 DETECTED = "routed by detection"
 MISROUTED = "misrouted"

@@ -6,19 +6,20 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import Collection
+from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.collection import Collection
 from pyserini_xqg.evaluate.from_store.retrieval import Name, Part, System, open_encoder, retrieve
-from pyserini_xqg.evaluate.report.sections import Cell, add_output_options
+from pyserini_xqg.evaluate.report.publish import add_output_options
+from pyserini_xqg.evaluate.report.sections import Cell
 from pyserini_xqg.evaluate.trec.measures import parse_measures, score_by_topic
-from pyserini_xqg.languages import check_language
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
 
 ByTopic = Mapping[str, float]
 #: Hits for measures without a cutoff of their own; as deep as Pyserini searches.
@@ -152,7 +153,7 @@ def subjects_from(
     XqgError
         For languages that the store or the topics lack, and an encoder that is not the store's.
     """
-    from pyserini_xqg.index import corpus_centres
+    from pyserini_xqg.index.build import corpus_centres
 
     if args.draws < 1:
         raise XqgError(f"--draws {args.draws}: expected at least 1")

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pyserini_xqg.blocks import Block
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.evaluate.from_store.grid import Setting
 from pyserini_xqg.evaluate.from_store.retrieval import Part, System, parts_of
 from pyserini_xqg.evaluate.from_store.subject import Subject, mean, only
+from pyserini_xqg.store.block import Block
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
 
 
 class Point(NamedTuple):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.collection import Collection, halves, read_collection
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import Collection, halves, read_collection
 from pyserini_xqg.evaluate.from_store.by_language_tables import by_language_section
 from pyserini_xqg.evaluate.from_store.grid import (
     LANGUAGE_SETS,
@@ -32,10 +32,11 @@ from pyserini_xqg.evaluate.from_store.subject import (
 from pyserini_xqg.evaluate.from_store.subsets import check_kept, curve
 from pyserini_xqg.evaluate.from_store.subsets_tables import curve_section
 from pyserini_xqg.evaluate.from_store.sweep_tables import dev_section, test_section
-from pyserini_xqg.evaluate.report.sections import Section, publish
+from pyserini_xqg.evaluate.report.publish import publish
+from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import parse_measures
 from pyserini_xqg.fusion import METHODS
-from pyserini_xqg.max_sim import MAX_SIM
+from pyserini_xqg.index.max_sim import MAX_SIM
 
 #: From small ones for `paper`, which sums, to large ones for `mean`.
 ALPHAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -143,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     parse_measures([args.measure])
 
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
 
     dev, test = subjects_from(args, Store(args.embeddings), split(args))
     settings = grid(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from pyserini_xqg.evaluate.from_store.grid import NONE, SCALED, Setting, best
 from pyserini_xqg.evaluate.from_store.subject import ByTopic, Subject, mean, minus, only
 from pyserini_xqg.evaluate.report.sections import Cell, Plot, Section, Table
-from pyserini_xqg.max_sim import MAX_SIM
+from pyserini_xqg.index.max_sim import MAX_SIM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pyserini_xqg.store import Store
+    from pyserini_xqg.store.store import Store
 
 ByMeasure = Mapping[Setting, ByTopic]
 

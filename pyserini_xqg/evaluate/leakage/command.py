@@ -8,16 +8,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.collection import Collection, read_collection
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import Collection, read_collection
+from pyserini_xqg.collection.runs import read_runs
+from pyserini_xqg.collection.topics import read_topics
 from pyserini_xqg.evaluate.leakage.contamination import contamination_section, spec_of
 from pyserini_xqg.evaluate.leakage.near_duplicates import LENGTH, THRESHOLD, scan
 from pyserini_xqg.evaluate.leakage.questions import stream_questions
 from pyserini_xqg.evaluate.leakage.tables import near_duplicate_section, score_section
-from pyserini_xqg.evaluate.report.sections import add_output_options, publish
-from pyserini_xqg.evaluate.runs import read_runs
+from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.trec.measures import check_answers
-from pyserini_xqg.topics import read_topics
 
 
 def main(argv: Sequence[str] | None = None) -> None:

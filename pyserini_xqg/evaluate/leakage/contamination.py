@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyserini_xqg import manifest, store
+from pyserini_xqg.encoder.presets import BY_MODEL, PRESETS
+from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
-from pyserini_xqg.presets import BY_MODEL, PRESETS
-from pyserini_xqg.spec import EncoderSpec
+from pyserini_xqg.index import manifest
+from pyserini_xqg.store import store
 
 _OWN = "its own training questions"
 _TYDI = "questions asked for TyDi QA, as here"

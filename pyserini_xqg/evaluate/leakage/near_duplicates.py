@@ -19,10 +19,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.scripts import normalise, word_characters
+from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.evaluate.leakage.questions import Asked
-from pyserini_xqg.scripts import normalise, word_characters
-from pyserini_xqg.topics import Topic
 
 #: Characters of an n-gram.
 LENGTH = 3

@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import input_files, is_tsv, read_lines, unpacked
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.records import parse_json, parse_queries, tsv_cells
-from pyserini_xqg.scripts import in_scripts_of
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.records import parse_json, parse_queries, tsv_cells
+from pyserini_xqg.collection.scripts import in_scripts_of
 
 #: Fields that a row's question may be in: XOR-TyDi's training data, Tevatron's.
 FIELDS = ("question", "query")

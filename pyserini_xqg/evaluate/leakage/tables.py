@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection as Container
 from collections.abc import Iterable, Mapping, Sequence
 
-from pyserini_xqg.evaluate.collection import Collection
+from pyserini_xqg.collection.judged import Collection
+from pyserini_xqg.collection.runs import Run
+from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.evaluate.leakage.near_duplicates import LENGTH, Scan
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
-from pyserini_xqg.evaluate.runs import Run
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
-from pyserini_xqg.topics import Topic
 
 
 def near_duplicate_section(

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.files import refuse_existing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,107 +127,3 @@ class Section:
     plots: Sequence[Plot] = ()
     commands: Sequence[str] = ()
     caveat: str = ""
-
-
-def add_output_options(parser: ArgumentParser) -> None:
-    """``--output`` and ``--overwrite``, for every command that publishes."""
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="write tables (CSV, LaTeX), plots (PNG) and a page (index.html) there, too",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing DIR")
-
-
-def publish(
-    sections: Sequence[Section], output: Path | None, title: str, *, overwrite: bool = False
-) -> None:
-    """Print the sections; with `output`, write them there, too: the whole folder or nothing.
-
-    Parameters
-    ----------
-    sections : sequence of Section
-    output : Path or None
-        A folder for ``<table>.csv``, ``<table>.tex``, ``<plot>.png`` and ``index.html``.
-    title : str
-        Of the page.
-    overwrite : bool
-        Replace an existing folder.
-
-    Raises
-    ------
-    XqgError
-        If the folder exists, or two tables or plots share a name.
-    """
-    if _gathered is not None:
-        _gathered.append(Page(title, list(sections)))
-        return
-    from pyserini_xqg.evaluate.report.text import as_text
-
-    print(as_text(sections))
-    if output is None:
-        return
-    from pyserini_xqg.evaluate.report.latex import as_latex
-    from pyserini_xqg.evaluate.report.page import as_page
-    from pyserini_xqg.evaluate.report.plots import as_png
-    from pyserini_xqg.evaluate.report.text import as_csv
-
-    files: dict[str, bytes] = {}
-    for section in sections:
-        for table in section.tables:
-            _add(files, f"{table.name}.csv", as_csv(table).encode())
-            _add(files, f"{table.name}.tex", as_latex(table).encode())
-        for plot in section.plots:
-            _add(files, f"{plot.name}.png", as_png(plot))
-    pictures = {name: content for name, content in files.items() if name.endswith(".png")}
-    files["index.html"] = as_page(title, sections, pictures).encode()
-    write_folder(Path(output), files, overwrite=overwrite)
-
-
-class Page(NamedTuple):
-    """What a command published: the title of its page, and its sections."""
-
-    title: str
-    sections: list[Section]
-
-
-_gathered: list[Page] | None = None
-
-
-@contextmanager
-def gathering() -> Iterator[list[Page]]:
-    """Inside, `publish` neither prints nor writes but adds to this list: several on one page."""
-    global _gathered
-    outer, _gathered = _gathered, []
-    try:
-        yield _gathered
-    finally:
-        _gathered = outer
-
-
-def write_folder(path: Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> None:
-    """Write a folder of files so that it is whole or not there.
-
-    Raises
-    ------
-    XqgError
-        If the folder exists.
-    """
-    refuse_existing(path, overwrite)
-    partial, old = (path.with_name(path.name + suffix) for suffix in (".partial", ".old"))
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, content in files.items():
-        (partial / name).write_bytes(content)
-    if path.exists():
-        path.rename(old)
-    partial.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _add(files: dict[str, bytes], name: str, content: bytes) -> None:
-    if name in files:
-        raise XqgError(f"two tables or plots are called {name}; each needs a name of its own")
-    files[name] = content

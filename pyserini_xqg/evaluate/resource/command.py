@@ -10,11 +10,12 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.collection import BY, Collection, check_judged, read_collection
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import BY, Collection, check_judged, read_collection
+from pyserini_xqg.collection.runs import read_run
 from pyserini_xqg.evaluate.leakage.contamination import spec_of
 from pyserini_xqg.evaluate.leakage.questions import stream_questions
-from pyserini_xqg.evaluate.report.sections import add_output_options, publish
+from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.resource.fertility import token_counter
 from pyserini_xqg.evaluate.resource.tables import (
     factors_of,
@@ -22,7 +23,6 @@ from pyserini_xqg.evaluate.resource.tables import (
     group_section,
     resource_section,
 )
-from pyserini_xqg.evaluate.runs import read_run
 from pyserini_xqg.evaluate.trec.measures import check_answers, score_by_topic
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.languages import scripts_of
-from pyserini_xqg.spec import EncoderSpec
-from pyserini_xqg.topics import Topic
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import scripts_of
+from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.spec import EncoderSpec
 
 #: From texts to the number of tokens of each.
 CountTokens = Callable[[Sequence[str]], list[int]]

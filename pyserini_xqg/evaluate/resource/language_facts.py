@@ -63,6 +63,6 @@ FACTS = {
 }  # fmt: skip
 
 #: Listed languages that multilingual BERT (cased) was not pre-trained on: those of
-#: `pyserini_xqg.languages.NAMES` that are missing from the list in github.com/google-research/bert,
-#: multilingual.md.
+#: `pyserini_xqg.collection.languages.NAMES` that are missing from the list in
+#: github.com/google-research/bert, multilingual.md.
 NOT_IN_MBERT = frozenset({"am", "ha", "ig", "km", "ps", "rw", "so", "zu"})

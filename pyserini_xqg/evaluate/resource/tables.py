@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from pyserini_xqg.collection.judged import Collection
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.collection import Collection
 from pyserini_xqg.evaluate.report.sections import Cell, Plot, Section, Table
 from pyserini_xqg.evaluate.resource.fertility import CountTokens, fertility
 from pyserini_xqg.evaluate.resource.language_facts import FACTS, NOT_IN_MBERT

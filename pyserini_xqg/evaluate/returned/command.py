@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.collection import Qrels, read_collection
-from pyserini_xqg.evaluate.report.sections import add_output_options, publish
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import Qrels, read_collection
+from pyserini_xqg.collection.runs import read_runs
+from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.returned.passages import collection_facts
 from pyserini_xqg.evaluate.returned.rankings import PERSISTENCE, top
 from pyserini_xqg.evaluate.returned.tables import (
@@ -20,9 +22,7 @@ from pyserini_xqg.evaluate.returned.tables import (
     miss_section,
     overlap_section,
 )
-from pyserini_xqg.evaluate.runs import read_runs
 from pyserini_xqg.evaluate.trec.measures import check_answers, trec_order
-from pyserini_xqg.topics import read_topics
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.runs import stream_corpus
-from pyserini_xqg.files import read_lines
-from pyserini_xqg.languages import check_language
-from pyserini_xqg.scripts import letters_by_script
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.runs import stream_corpus
+from pyserini_xqg.collection.scripts import letters_by_script
 
 # So many characters tell a script, and a collection of millions is through in minutes.
 _READ = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from pyserini_xqg.evaluate.runs import Run
+from pyserini_xqg.collection.runs import Run
 
 #: Of rank-biased overlap: the chance to read on. Its authors' example, about ten ranks deep.
 PERSISTENCE = 0.9

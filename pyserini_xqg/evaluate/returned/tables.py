@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyserini_xqg.evaluate.collection import Qrels
+from pyserini_xqg.collection.judged import Qrels
+from pyserini_xqg.collection.runs import Run
 from pyserini_xqg.evaluate.report.sections import Cell, Plot, Section, Table
 from pyserini_xqg.evaluate.returned.passages import CollectionFacts, PassageFacts
 from pyserini_xqg.evaluate.returned.rankings import (
@@ -20,7 +21,6 @@ from pyserini_xqg.evaluate.returned.rankings import (
     skewness,
     top,
 )
-from pyserini_xqg.evaluate.runs import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

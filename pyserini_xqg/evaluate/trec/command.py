@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import BY, check_judged, read_collection
+from pyserini_xqg.collection.runs import read_runs
 from pyserini_xqg.evaluate.by_query import write_by_query
-from pyserini_xqg.evaluate.collection import BY, check_judged, read_collection
-from pyserini_xqg.evaluate.report.sections import Section, add_output_options, publish
-from pyserini_xqg.evaluate.runs import read_runs
+from pyserini_xqg.evaluate.report.publish import add_output_options, publish
+from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import check_answers, file_name, score_by_topic
 from pyserini_xqg.evaluate.trec.scores import scores_of, scores_table
 from pyserini_xqg.evaluate.trec.trec_eval import check_with_trec_eval

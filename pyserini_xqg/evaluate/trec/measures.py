@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.collection import Collection, Qrels, read_qrels
-from pyserini_xqg.evaluate.runs import Hit, Run, read_run
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import Collection, Qrels, read_qrels
+from pyserini_xqg.collection.runs import Hit, Run, read_run
 
 #: The defaults of ``--measures``.
 MEASURES = ("RR@10", "nDCG@10", "R@100", "P@10", "Success@1")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pyserini_xqg.collection.judged import Collection
+from pyserini_xqg.collection.languages import NAMES
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.collection import Collection
 from pyserini_xqg.evaluate.report.sections import Cell, Table
-from pyserini_xqg.languages import NAMES
 
 Interval = tuple[float, float]
 
@@ -50,7 +50,7 @@ def scores_of(
     mean_of : sequence of str
         The groups of the mean; every group has a figure of its own.
     by : str
-        A key of `pyserini_xqg.evaluate.collection.BY`.
+        A key of `pyserini_xqg.collection.judged.BY`.
     """
     of = {
         group: {qid: 100 * by_topic[qid] for qid in qids}
@@ -88,7 +88,7 @@ def scores_table(
     mean_of : sequence of str
         The groups of the means; what else there is comes behind them.
     by : str
-        A key of `pyserini_xqg.evaluate.collection.BY`.
+        A key of `pyserini_xqg.collection.judged.BY`.
     """
     counts = {group: len(qids) for group, qids in collection.by(by).items()}
     macro = ["macro"] if len({counts[group] for group in mean_of}) > 1 else []

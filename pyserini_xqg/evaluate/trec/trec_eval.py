@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import Qrels
+from pyserini_xqg.collection.runs import Run
 from pyserini_xqg.evaluate.by_query import Scores
-from pyserini_xqg.evaluate.collection import Qrels
-from pyserini_xqg.evaluate.runs import Run
 from pyserini_xqg.evaluate.trec.measures import parse_measures
 
 #: By ir_measures' name: trec_eval's without a cutoff and with one. It cuts no recip_rank: for that

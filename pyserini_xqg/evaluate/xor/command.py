@@ -15,9 +15,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import write_json
 from pyserini_xqg.evaluate.by_query import write_by_query
-from pyserini_xqg.evaluate.report.sections import Cell, Section, Table, add_output_options, publish
+from pyserini_xqg.evaluate.report.publish import add_output_options, publish
+from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
 from pyserini_xqg.evaluate.xor.predictions import (
     TOKENIZERS,
     Prediction,
@@ -28,7 +30,6 @@ from pyserini_xqg.evaluate.xor.predictions import (
     read_gold,
     read_predictions,
 )
-from pyserini_xqg.files import write_json
 
 BUDGETS = (2000, 5000)
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.runs import read_passages, read_run
-from pyserini_xqg.files import input_files, read_lines
-from pyserini_xqg.records import parse_json
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import input_files, read_lines
+from pyserini_xqg.collection.records import parse_json
+from pyserini_xqg.collection.runs import read_passages, read_run
 
 Tokenize = Callable[[str], list[str]]
 

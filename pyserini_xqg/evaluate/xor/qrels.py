@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pyserini_xqg.errors import XqgError
-from pyserini_xqg.evaluate.collection import Qrels
-from pyserini_xqg.evaluate.report.sections import Cell, Section, Table, publish
-from pyserini_xqg.evaluate.runs import Run, read_run, stream_corpus
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import digest, refuse_existing, write_json, written_whole
+from pyserini_xqg.collection.judged import Qrels
+from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.collection.runs import Run, read_run, stream_corpus
+from pyserini_xqg.evaluate.report.publish import publish
+from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
 from pyserini_xqg.evaluate.xor.predictions import TOKENIZERS, Question, Tokenize, read_gold
-from pyserini_xqg.files import digest, refuse_existing, write_json, written_whole
-from pyserini_xqg.records import Passage
 
 #: What such qrels are called wherever they appear.
 KIND = "answer-bearing"

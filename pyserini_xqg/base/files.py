@@ -1,0 +1,175 @@
+"""Input files read line by line, and small files written whole."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeVar
+
+from pyserini_xqg.base.errors import XqgError
+
+Parsed = TypeVar("Parsed")
+
+SUFFIXES = (".jsonl", ".json", ".tsv")
+
+
+class Line(NamedTuple):
+    """A line of input: its number from 1, its byte offset, and its bytes."""
+
+    number: int
+    offset: int
+    content: bytes
+
+
+def input_files(path: str | Path) -> list[Path]:
+    """The JSONL or TSV files, ``.gz`` or not, that a file or folder name stands for, sorted.
+
+    Dotfiles are ignored; other files in a folder (a README) are passed over with a warning.
+
+    Raises
+    ------
+    XqgError
+        If there is no such file or folder, or nothing to read in it.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise XqgError(f"no such file or folder: {path}")
+    names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+    files = [path / name for name in names if name.removesuffix(".gz").endswith(SUFFIXES)]
+    if not files:
+        raise XqgError(f"{path}: no {', '.join(SUFFIXES)} files (or .gz of them) in this folder")
+    if passed := [name for name in names if path / name not in files]:
+        warnings.warn(
+            f"{path}: passed over {len(passed)} other file(s): {', '.join(passed[:3])}",
+            stacklevel=2,
+        )
+    return files
+
+
+def is_tsv(path: Path) -> bool:
+    """Whether a file's name says that it is tab-separated."""
+    return path.name.removesuffix(".gz").endswith(".tsv")
+
+
+def unpacked(path: Path, folder: Path) -> Path:
+    """The file itself, or its content unpacked once into `folder` where it is ``.gz``.
+
+    Raises
+    ------
+    XqgError
+        If the file is not valid gzip.
+    """
+    if path.suffix != ".gz":
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    was = path.stat()  # what a killed run unpacked is not taken for a file that has changed since
+    name = f"{path.resolve()} {was.st_size} {was.st_mtime_ns}"
+    key = hashlib.sha256(name.encode()).hexdigest()[:16]
+    target = folder / f"{key}-{path.name.removesuffix('.gz')}"
+    if not target.exists():
+        temporary = target.with_name(target.name + ".partial")
+        try:
+            with gzip.open(path) as packed, open(temporary, "wb") as plain:
+                shutil.copyfileobj(packed, plain, 1 << 20)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise XqgError(f"{path}: not a valid gzip file ({error}); fetch it again") from None
+        temporary.replace(target)
+    return target
+
+
+def read_lines(path: Path, offset: int = 0, number: int = 1) -> Iterator[Line]:
+    """The lines from a byte offset on, blank ones left out; `number` is that of the first."""
+    with open(path, "rb") as file:
+        file.seek(offset)
+        for content in file:
+            if content.strip():
+                yield Line(number, offset, content)
+            offset += len(content)
+            number += 1
+
+
+def parsed_rows(
+    files: Iterable[Path],
+    work: Path,
+    tsv: Callable[[bytes, str], Parsed],
+    other: Callable[[bytes, str], Parsed],
+) -> Iterator[tuple[str, Parsed]]:
+    """Each row of some files: its file and line, and what a parser makes of its content and these.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        From `input_files`.
+    work : Path
+        A folder for unpacked files; the caller removes it.
+    tsv, other : callable
+        For files whose names say that they are tab-separated, and for all else.
+    """
+    for file in files:
+        parse = tsv if is_tsv(file) else other
+        for line in read_lines(unpacked(file, work)):
+            where = f"{file}:{line.number}"
+            yield where, parse(line.content, where)
+
+
+def refuse_existing(path: str | Path, overwrite: bool) -> None:
+    """Refuse an output that is there, unless it may be replaced.
+
+    Raises
+    ------
+    XqgError
+    """
+    if os.path.lexists(path) and not overwrite:
+        raise XqgError(f"{path} exists; give another name, or --overwrite to replace it")
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[str]]:
+    """A text file, open to be written, that is whole or not there: temporary name, sync, rename."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "w", encoding="utf-8") as file:
+        yield file
+        sync(file)
+    partial.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, whole or not at all."""
+    with written_whole(path) as file:
+        json.dump(value, file, ensure_ascii=False, indent=1)
+        file.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON that this package wrote.
+
+    Raises
+    ------
+    XqgError
+        If the file is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise XqgError(f"{path}: damaged ({error}); build it again") from None
+
+
+def digest(content: bytes | memoryview) -> str:
+    """The checksum that a block is recorded with (BLAKE2b, 16 bytes, hexadecimal)."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def sync(file: IO[Any]) -> None:
+    """Bring a file's content to the disk."""
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""What comes in: passages, queries, topics, judgments and runs, and how they are joined."""

@@ -1,0 +1,229 @@
+"""Topics with their judgments, and what binds topics together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.collection.languages import check_language, scripts_of
+from pyserini_xqg.collection.topics import Topic, read_topics
+
+Qrels = Mapping[str, Mapping[str, int]]
+
+
+class Collection(NamedTuple):
+    """What runs are scored on.
+
+    Attributes
+    ----------
+    topics : dict of str to Topic
+        The judged topics by id, in the order of their file.
+    qrels : dict of str to dict of str to int
+        Relevance by topic id and docid; every topic has at least one relevant passage.
+    clusters : dict of str to str
+        By topic id, the name of what stands or falls together: topics that ask for one passage,
+        in whatever language, share a cluster.
+    """
+
+    topics: dict[str, Topic]
+    qrels: dict[str, dict[str, int]]
+    clusters: dict[str, str]
+
+    def only(self, qids: Iterable[str]) -> Collection:
+        """The same with these topics alone."""
+        kept = set(qids)
+        return Collection(
+            {qid: topic for qid, topic in self.topics.items() if qid in kept},
+            {qid: judged for qid, judged in self.qrels.items() if qid in kept},
+            {qid: cluster for qid, cluster in self.clusters.items() if qid in kept},
+        )
+
+    def by(self, what: str = "lang") -> dict[str, list[str]]:
+        """Topic ids by ``lang`` or ``script``, names sorted."""
+        groups: dict[str, list[str]] = {}
+        for qid, topic in self.topics.items():
+            groups.setdefault(BY[what](topic.language), []).append(qid)
+        return dict(sorted(groups.items()))
+
+
+#: The choices of ``--by``.
+BY: dict[str, Callable[[str], str]] = {
+    "lang": lambda code: code or "unknown",
+    "script": lambda code: "+".join(scripts_of(code)) or "unknown",
+}
+
+
+def read_collection(
+    topics: str | Path,
+    qrels: str | Path,
+    clusters: str | Path | None = None,
+    language: str | None = None,
+) -> Collection:
+    """The topics that the qrels judge.
+
+    Parameters
+    ----------
+    topics : path-like
+        As `pyserini_xqg.collection.topics.read_topics` reads them.
+    qrels : path-like
+        In TREC format.
+    clusters : path-like or None
+        Topic id and cluster, white space between them, a topic a line; by default topics with a
+        relevant passage in common are one cluster.
+    language : str or None
+        Of all topics, instead of what the file says.
+
+    Raises
+    ------
+    XqgError
+        For broken input, a judged topic that the topics lack, a topic without a cluster, and if no
+        topic has a relevant passage.
+    """
+    everything = read_qrels(qrels)
+    judged = {
+        qid: of_topic
+        for qid, of_topic in everything.items()
+        if any(relevance > 0 for relevance in of_topic.values())
+    }
+    if not judged:
+        raise XqgError(f"{qrels}: no topic has a relevant passage")
+    if empty := len(everything) - len(judged):
+        warnings.warn(
+            f"{qrels}: {empty} topic(s) without a relevant passage are left out", stacklevel=2
+        )
+    asked = {topic.qid: topic for topic in read_topics(topics, language)}
+    if missing := judged.keys() - asked.keys():
+        raise XqgError(
+            f"{qrels}: {len(missing)} judged topic(s) are not in {topics}, e.g. {min(missing)!r}"
+        )
+    return Collection(
+        {qid: topic for qid, topic in asked.items() if qid in judged},
+        judged,
+        clusters_of(judged) if clusters is None else read_clusters(clusters, judged),
+    )
+
+
+def check_judged(codes: Sequence[str], there: Iterable[str], where: str) -> list[str]:
+    """The language codes, each once.
+
+    Parameters
+    ----------
+    codes : sequence of str
+    there : iterable of str
+        The languages that have judged topics.
+    where : str
+        What the codes were given to, for the error.
+
+    Raises
+    ------
+    XqgError
+        If a code is not well-formed, or is not among those that are there.
+    """
+    languages = list(dict.fromkeys(check_language(code, where) for code in codes))
+    if missing := [code for code in languages if code not in there]:
+        raise XqgError(
+            f"{where}: no judged topics in {' '.join(missing)}; there are {' '.join(there)}"
+        )
+    return languages
+
+
+def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
+    """Relevance by topic id and docid, from a file in TREC format.
+
+    Raises
+    ------
+    XqgError
+        If the file is missing, or a line is not of that form or judges a passage twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise XqgError(f"no such file: {path}")
+    qrels: dict[str, dict[str, int]] = {}
+    for line in read_lines(path):
+        try:
+            qid, _, docid, relevance = line.content.decode().split()
+            value = int(relevance)
+        except ValueError:
+            raise XqgError(
+                f"{path}:{line.number}: expected the four columns of TREC qrels (topic id, 0, "
+                "docid, relevance)"
+            ) from None
+        if docid in qrels.setdefault(qid, {}):
+            raise XqgError(f"{path}:{line.number}: {docid!r} is judged twice for topic {qid!r}")
+        qrels[qid][docid] = value
+    return qrels
+
+
+def read_clusters(path: str | Path, topics: Iterable[str]) -> dict[str, str]:
+    """The clusters of these topics, from a file of topic id and cluster, a topic a line.
+
+    Raises
+    ------
+    XqgError
+        If the file is missing, a line is not of that form or repeats a topic, or a topic has none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise XqgError(f"no such file: {path}")
+    bound: dict[str, str] = {}
+    for line in read_lines(path):
+        where = f"{path}:{line.number}"
+        try:
+            qid, cluster = line.content.decode().split()
+        except ValueError:
+            raise XqgError(f"{where}: expected topic id and cluster") from None
+        if qid in bound:
+            raise XqgError(f"{where}: topic {qid!r} is given twice")
+        bound[qid] = cluster
+    topics = list(topics)
+    if missing := sorted(set(topics) - bound.keys()):
+        raise XqgError(f"{path}: no cluster for {len(missing)} topic(s), e.g. {missing[0]!r}")
+    return {qid: bound[qid] for qid in topics}
+
+
+def clusters_of(qrels: Qrels) -> dict[str, str]:
+    """By topic id, the first docid of the passages that bind it to other topics.
+
+    Topics are in one cluster if a chain of shared relevant passages leads from one to the other.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = [
+        (qid, docid)
+        for qid, judged in qrels.items()
+        for docid, relevance in judged.items()
+        if relevance > 0
+    ]
+    topics = {qid: row for row, qid in enumerate(dict.fromkeys(qid for qid, _ in pairs))}
+    docids = {d: len(topics) + row for row, d in enumerate(dict.fromkeys(d for _, d in pairs))}
+    size = len(topics) + len(docids)
+    edges = ([topics[qid] for qid, _ in pairs], [docids[docid] for _, docid in pairs])
+    _, label = connected_components(coo_array(([1] * len(pairs), edges), shape=(size, size)))
+    names: dict[int, str] = {}
+    for docid, row in docids.items():
+        names.setdefault(int(label[row]), docid)
+    return {qid: names[int(label[row])] for qid, row in topics.items()}
+
+
+def halves(collection: Collection, seed: int = 0) -> tuple[Collection, Collection]:
+    """A dev and a test half: clusters drawn at random, none of them split.
+
+    Raises
+    ------
+    XqgError
+        If there are fewer than two clusters.
+    """
+    import random
+
+    names = sorted(set(collection.clusters.values()))
+    if len(names) < 2:
+        raise XqgError("topics of one cluster cannot be split into a dev and a test half")
+    random.Random(seed).shuffle(names)
+    dev = set(names[: len(names) // 2])
+    of_dev = {qid for qid, name in collection.clusters.items() if name in dev}
+    return collection.only(of_dev), collection.only(collection.topics.keys() - of_dev)

@@ -1,0 +1,268 @@
+"""The rows that pass between stages, and how each is read from a line of input."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from math import isfinite
+from typing import Any, NamedTuple
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.languages import check_language
+
+DOCID_FIELDS = ("docid", "id", "_id")
+
+
+class Passage(NamedTuple):
+    """One passage of the corpus; ``title`` is empty where there is none."""
+
+    docid: str
+    title: str
+    text: str
+
+
+class GeneratedQueries(NamedTuple):
+    """The generated queries of one passage, by language code.
+
+    Attributes
+    ----------
+    docid : str
+    queries : dict of language to list of str
+    scores : dict of language to list of float or None
+        Beside the queries where the row has scores; None for a query without one.
+    """
+
+    docid: str
+    queries: dict[str, list[str]]
+    scores: dict[str, list[float | None]] | None = None
+
+
+class PassageFormat(NamedTuple):
+    """How a corpus row is read: Pyserini's ``input`` options.
+
+    Attributes
+    ----------
+    fields : sequence of str
+        ``text``, or ``title text``: what a ``contents`` field holds, in order, when it is split.
+    docid_field : str or None
+        The name of the docid field where it is none of `DOCID_FIELDS`.
+    delimiter : str
+        What separates the fields inside ``contents``.
+    """
+
+    fields: Sequence[str] = ("text",)
+    docid_field: str | None = None
+    delimiter: str = "\n"
+
+
+def parse_json(line: bytes, where: str) -> dict[str, Any]:
+    """One line of JSONL as a dict.
+
+    Raises
+    ------
+    XqgError
+        If the line is not UTF-8, not JSON, or not an object; `where` names file and line.
+    """
+    try:
+        row = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise XqgError(
+            f"{where}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
+        ) from None
+    except (ValueError, RecursionError) as error:  # not only syntax: numbers of 5,000 digits
+        raise XqgError(f"{where}: not JSON ({error}); expected one JSON object a line") from None
+    if not isinstance(row, dict):
+        raise XqgError(f"{where}: expected a JSON object, found a {type(row).__name__}")
+    if b"\\u" in line:  # half of a surrogate pair is legal JSON, but no text: nothing can write it
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise XqgError(
+                f"{where}: half of a surrogate pair (\\ud800-\\udfff); not text"
+            ) from None
+    return row
+
+
+def tsv_cells(line: bytes, where: str) -> list[str]:
+    """The cells of a line in TSV, with whatever they hold.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, if the line is not UTF-8.
+    """
+    try:
+        return line.decode("utf-8-sig").rstrip("\r\n").split("\t")
+    except UnicodeDecodeError:
+        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+
+
+def parse_passage(line: bytes, where: str, form: PassageFormat) -> Passage:
+    """A corpus row in JSON: docid, optional ``title``, and ``text`` or ``contents``.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, for a row that is broken or lacks a field.
+    """
+    row = parse_json(line, where)
+    docid = _docid(row, where, form.docid_field)
+    if "text" in row:
+        return Passage(docid, text_field(row, "title", where), text_field(row, "text", where))
+    if "contents" not in row:
+        raise XqgError(f"{where}: no field 'text' or 'contents'; found {', '.join(row)}")
+    contents = text_field(row, "contents", where)
+    if "title" in form.fields and "title" not in row:
+        # As Pyserini does: one delimiter may close the last field.
+        if contents.count(form.delimiter) == len(form.fields):
+            contents = contents.removesuffix(form.delimiter)
+        parts = contents.split(form.delimiter)
+        if len(parts) != len(form.fields):
+            raise XqgError(
+                f"{where}: 'contents' holds {len(parts)} fields separated by {form.delimiter!r}, "
+                f"expected {len(form.fields)} ({' '.join(form.fields)}); see --fields, --delimiter"
+            )
+        named = {name: part.strip() for name, part in zip(form.fields, parts, strict=True)}
+        return Passage(docid, named["title"], named.get("text", ""))
+    return Passage(docid, text_field(row, "title", where), contents.strip())
+
+
+def parse_tsv_passage(line: bytes, where: str) -> Passage:
+    """A row of the XOR-TyDi corpus: docid, text and title, tab-separated with CSV quoting."""
+    try:
+        cells = next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], delimiter="\t"), [])
+    except UnicodeDecodeError as error:
+        raise XqgError(
+            f"{where}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise XqgError(f"{where}: {error}; expected docid, text and title") from None
+    if len(cells) != 3:
+        raise XqgError(
+            f"{where}: {len(cells)} tab-separated columns; expected 3: docid, text and title"
+        )
+    return Passage(check_docid(cells[0], where), cells[2], cells[1])
+
+
+def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> GeneratedQueries:
+    """A row of generated queries: ``{"docid": ..., "generated_queries": {"ar": ["..."]}}``.
+
+    Beside them there may be ``scores`` of the same shape.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, for a broken row, a language code that is not well-formed, or scores that
+        do not fit the queries.
+    """
+    row = parse_json(line, where)
+    docid = _docid(row, where, docid_field)
+    queries = row.get("generated_queries")
+    if not isinstance(queries, dict):
+        raise XqgError(
+            f"{where}: expected 'generated_queries' to be an object of lists by "
+            f"language, found {_found(queries)}"
+        )
+    scores = row.get("scores")
+    if scores is not None and (not isinstance(scores, dict) or scores.keys() - queries.keys()):
+        raise XqgError(
+            f"{where}: expected 'scores' to be an object of lists by the languages of "
+            f"'generated_queries', found {_found(scores)}"
+        )
+    by_language: dict[str, list[str]] = {}
+    scores_by_language: dict[str, list[float | None]] = {}
+    for code, texts in queries.items():
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise XqgError(
+                f"{where}: expected generated_queries[{code!r}] to be a list of "
+                f"strings, found {_found(texts)}"
+            )
+        language = _canonical(code) or check_language(code, where)
+        by_language.setdefault(language, []).extend(texts)
+        if scores is not None:
+            of_language = _scores(scores.get(code), len(texts), f"{where}: scores[{code!r}]")
+            scores_by_language.setdefault(language, []).extend(of_language)
+    return GeneratedQueries(docid, by_language, None if scores is None else scores_by_language)
+
+
+def check_docid(docid: str, where: str) -> str:
+    """The docid itself.
+
+    Raises
+    ------
+    XqgError
+        If it is empty or holds white space, which neither Pyserini's docid file nor a TREC run
+        could carry.
+    """
+    if not docid or docid.split() != [docid]:
+        raise XqgError(
+            f"{where}: docid {docid!r} is empty or holds white space; TREC runs cannot "
+            "carry it, rename it"
+        )
+    return docid
+
+
+def _docid(row: dict[str, Any], where: str, field: str | None) -> str:
+    names = (field,) if field else DOCID_FIELDS
+    docid = next((row[name] for name in names if name in row), None)
+    if isinstance(docid, int) and not isinstance(docid, bool):
+        docid = str(docid)
+    if not isinstance(docid, str):
+        raise XqgError(
+            f"{where}: no docid; expected a string in {' or '.join(names)}, found "
+            f"{', '.join(row) or 'no field'}"
+        )
+    return check_docid(docid, where)
+
+
+def text_field(row: dict[str, Any], field: str, where: str) -> str:
+    """The string that a row has in a field, empty where it has none.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, for anything but a string.
+    """
+    value = row.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise XqgError(f"{where}: expected {field!r} to be a string, found {_found(value)}")
+    return value
+
+
+def _scores(values: Any, count: int, where: str) -> list[float | None]:
+    if values is None:
+        return [None] * count
+    if (
+        not isinstance(values, list)
+        or len(values) != count
+        or not all(v is None or _is_number(v) for v in values)
+    ):
+        raise XqgError(
+            f"{where}: expected {count} numbers, one for each query, found {_found(values)}"
+        )
+    return list(values)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
+
+
+def _found(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@lru_cache(maxsize=1024)
+def _canonical(code: str) -> str:
+    """The canonical code where it is well-formed (so that a warning comes once), else empty."""
+    try:
+        return check_language(code, "generated queries")
+    except XqgError:
+        return ""

@@ -1,0 +1,182 @@
+"""Runs in TREC format, and the passages that they name."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import NamedTuple
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import input_files, is_tsv, read_lines, unpacked, written_whole
+from pyserini_xqg.collection.records import (
+    Passage,
+    PassageFormat,
+    parse_json,
+    parse_passage,
+    parse_tsv_passage,
+)
+
+
+class Hit(NamedTuple):
+    """A passage that was returned for a topic."""
+
+    docid: str
+    score: float
+
+
+#: Hits by topic id, best first.
+Run = Mapping[str, list[Hit]]
+
+
+def read_run(path: str | Path) -> dict[str, list[Hit]]:
+    """The hits of a run's topics, in the order of its ranks.
+
+    Parameters
+    ----------
+    path : path-like
+        Six columns: topic id, Q0, docid, rank, score, tag. Or three, as Tevatron writes them: topic
+        id, docid, score, best first.
+
+    Raises
+    ------
+    XqgError
+        If the file is missing, a line is not of that form, scores of a file of three columns rise,
+        or a docid stands twice for one topic.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise XqgError(f"no such file: {path}")
+    ranked: dict[str, dict[str, tuple[int, float]]] = {}
+    for line in read_lines(path):
+        try:
+            columns = line.content.decode().split()
+            if len(columns) == 3:
+                qid, docid, score = columns
+                rank = str(len(ranked.get(qid, {})) + 1)
+            else:
+                qid, _, docid, rank, score, _ = columns
+            place = int(rank), float(score)
+            if not isfinite(place[1]):
+                raise ValueError
+        except ValueError:
+            raise XqgError(
+                f"{path}:{line.number}: expected the six columns of a TREC run (topic id, Q0, "
+                "docid, rank, score, tag), or three (topic id, docid, score), in UTF-8 and with "
+                "finite scores"
+            ) from None
+        of_topic = ranked.setdefault(qid, {})
+        if docid in of_topic:
+            raise XqgError(f"{path}:{line.number}: {docid!r} is returned twice for topic {qid!r}")
+        if len(columns) == 3 and of_topic and place[1] > next(reversed(of_topic.values()))[1]:
+            raise XqgError(
+                f"{path}:{line.number}: the score rises; three columns are topic id, docid and "
+                "score, best first (a file of ranks must be made a TREC run)"
+            )
+        of_topic[docid] = place
+    return {
+        qid: [
+            Hit(docid, score)
+            for docid, (_, score) in sorted(of_topic.items(), key=lambda item: item[1][0])
+        ]
+        for qid, of_topic in ranked.items()
+    }
+
+
+def read_runs(paths: Sequence[str | Path]) -> dict[str, dict[str, list[Hit]]]:
+    """Runs by name, as `file_names` has it.
+
+    Raises
+    ------
+    XqgError
+        For a broken run, or one that is given twice.
+    """
+    names = file_names(paths, ".run")
+    return {name: read_run(path) for name, path in zip(names, paths, strict=True)}
+
+
+def file_names(paths: Sequence[str | Path], suffix: str) -> list[str]:
+    """What tables call files: their names without the suffix; the path where two share a name.
+
+    Raises
+    ------
+    XqgError
+        If a file is given twice.
+    """
+    short = [Path(path).name.removesuffix(suffix) for path in paths]
+    names = [
+        name if short.count(name) == 1 else str(path)
+        for name, path in zip(short, paths, strict=True)
+    ]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise XqgError(f"{twice[0]} is given twice")
+    return names
+
+
+def write_run(path: str | Path, run: Run, tag: str) -> None:
+    """Write a run whole or not at all: ranks from 1, six decimals."""
+    with written_whole(Path(path)) as file:
+        for qid, hits in run.items():
+            for rank, hit in enumerate(hits, 1):
+                file.write(f"{qid} Q0 {hit.docid} {rank} {hit.score:.6f} {tag}\n")
+
+
+def read_passages(corpus: str | Path, docids: Collection[str]) -> dict[str, Passage]:
+    """The passages with these docids, streamed from a corpus.
+
+    Raises
+    ------
+    XqgError
+        For a broken row, and for docids that the corpus lacks.
+    """
+    found = {
+        row.passage.docid: row.passage
+        for row in stream_corpus(corpus)
+        if row.passage.docid in docids
+    }
+    if missing := set(docids) - found.keys():
+        raise XqgError(f"{len(missing)} docid(s) are not in {corpus}, e.g. {min(missing)!r}")
+    return found
+
+
+class CorpusRow(NamedTuple):
+    """A passage, and the language that its row names, empty where it names none."""
+
+    passage: Passage
+    language: str
+
+
+def stream_corpus(corpus: str | Path) -> Iterator[CorpusRow]:
+    """The passages of a corpus, in its order, one at a time.
+
+    Parameters
+    ----------
+    corpus : path-like
+        As for encoding; a row's field ``lang`` or ``language`` is its language.
+
+    Raises
+    ------
+    XqgError
+        For a broken row.
+    """
+    form = PassageFormat()
+    with tempfile.TemporaryDirectory() as work:
+        for name in input_files(corpus):
+            for line in read_lines(unpacked(name, Path(work))):
+                where = f"{name}:{line.number}"
+                if is_tsv(name):
+                    if line.number == 1 and line.content.split(b"\t")[0].strip() == b"id":
+                        continue  # the header of the XOR-TyDi corpus
+                    yield CorpusRow(parse_tsv_passage(line.content, where), "")
+                else:
+                    language = _language(line.content, where)
+                    yield CorpusRow(parse_passage(line.content, where, form), language)
+
+
+def _language(line: bytes, where: str) -> str:
+    if b'"lang' not in line:  # most corpora have one language: do not read their rows twice
+        return ""
+    row = parse_json(line, where)
+    code = row.get("lang", row.get("language"))
+    return code.strip() if isinstance(code, str) else ""

@@ -1,0 +1,30 @@
+"""How work on a corpus is cut: into shards for processes, and these into blocks."""
+
+from __future__ import annotations
+
+from pyserini_xqg.base.errors import XqgError
+
+#: Passages in a block: the unit of work, commit and resume.
+BLOCK = 1024
+
+
+def shard_range(passages: int, shard_id: int, shard_num: int) -> tuple[int, int]:
+    """The rows of a shard, as Pyserini cuts them: equal parts, the rest in the last one.
+
+    Raises
+    ------
+    XqgError
+        If there is no such shard, or no passage in it.
+    """
+    if shard_num < 1 or not 0 <= shard_id < shard_num:
+        raise XqgError(
+            f"--shard-id {shard_id} --shard-num {shard_num}: ids go from 0 to shard-num - 1"
+        )
+    size = passages // shard_num
+    start = shard_id * size
+    stop = passages if shard_id == shard_num - 1 else start + size
+    if start == stop:
+        raise XqgError(
+            f"shard {shard_id} of {shard_num} is empty: the corpus has only {passages} passages"
+        )
+    return start, stop

@@ -1,0 +1,1 @@
+"""From passages and generated queries to an embedding store."""

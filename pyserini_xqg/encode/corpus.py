@@ -1,0 +1,181 @@
+"""Encode passages and their generated queries into an embedding store, or straight to an index.
+
+``python -m pyserini_xqg.encode input ... output ... encoder ... [xqg ...]``: the groups and flags
+of ``pyserini.encode``, and a fourth group for the generated queries.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyserini_xqg.base.versions import versions
+from pyserini_xqg.index.manifest import MANIFEST as INDEX_MANIFEST
+from pyserini_xqg.index.manifest import index_manifest
+from pyserini_xqg.index.settings import Fusion
+
+if TYPE_CHECKING:
+    from pyserini_xqg.collection.join import Join
+    from pyserini_xqg.collection.records import PassageFormat
+    from pyserini_xqg.encoder.encoder import Encoder
+
+
+def encode_corpus(
+    corpus: str | Path,
+    output: str | Path,
+    encoder: Encoder,
+    *,
+    queries: Sequence[str | Path] = (),
+    languages: Sequence[str] | None = None,
+    fields: Sequence[str] = ("text",),
+    form: PassageFormat | None = None,
+    ignore_unknown: bool = False,
+    shard_id: int = 0,
+    shard_num: int = 1,
+    dtype: str = "float32",
+    keep_queries: bool = False,
+    to_faiss: Fusion | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Encode a corpus, with its generated queries, into an embedding store or a FAISS index.
+
+    A run that was killed goes on at the block where it stopped when it is called again.
+
+    Parameters
+    ----------
+    corpus : path-like
+        Passages: a JSONL or TSV file, ``.gz`` or not, or a folder of them.
+    output : path-like
+        The folder to make.
+    encoder : Encoder
+    queries : sequence of path-like
+        Generated queries; none encodes passages only.
+    languages : sequence of str or None
+        Languages of queries to keep; all by default.
+    fields : sequence of str
+        What is encoded of a passage: ``text``, or ``title`` and ``text``.
+    form : PassageFormat or None
+        How corpus rows are read.
+    ignore_unknown : bool
+        Count queries for passages that the corpus lacks instead of refusing them.
+    shard_id, shard_num : int
+        The part to encode, counted from 0.
+    dtype : {"float32", "float16"}
+        Of the store.
+    keep_queries : bool
+        Store every query's vector beside the sums.
+    to_faiss : Fusion or None
+        Write a flat FAISS index fused with these settings instead of a store.
+    overwrite : bool
+        Replace an existing folder.
+
+    Raises
+    ------
+    XqgError
+        For bad input, settings that do not fit, or vectors that are not finite.
+    """
+    from pyserini_xqg.base.output import OutputFolder
+    from pyserini_xqg.base.progress import with_bar
+    from pyserini_xqg.collection.join import Join
+    from pyserini_xqg.collection.shards import shard_range
+    from pyserini_xqg.encode.blocks import encode_blocks
+    from pyserini_xqg.encoder.probes import make_probes
+    from pyserini_xqg.index.flat import FlatIndexWriter
+    from pyserini_xqg.store.store import MANIFEST
+    from pyserini_xqg.store.writer import StoreWriter
+
+    manifest_name = MANIFEST if to_faiss is None else INDEX_MANIFEST
+    with OutputFolder(output, manifest_name, overwrite=overwrite) as folder:
+        join = Join(
+            corpus, queries, folder.work, form=form, languages=languages,
+            ignore_unknown=ignore_unknown,
+        )  # fmt: skip
+        start, stop = shard_range(join.passages, shard_id, shard_num)
+        facts: dict[str, Any] = {
+            "encoder": encoder.spec.to_dict(),
+            "inputs": join.digests,
+            "fields": list(fields),
+            "shard": [shard_id, shard_num],
+            "batch_size": encoder.batch_size,
+        }
+        plan = {
+            **facts,
+            "languages": join.languages,
+            "dtype": dtype,
+            "versions": versions(),
+            "keep_queries": keep_queries,
+        }
+        samples = {
+            language: text
+            for language, text in join.samples.items()
+            if language in join.languages or language == "und"
+        }
+        facts["probes"] = make_probes(encoder, samples)
+        if to_faiss is None:
+            writer = StoreWriter(
+                folder,
+                plan,
+                rows=stop - start,
+                dimension=encoder.dimension,
+                languages=join.languages,
+                dtype=dtype,
+                keep_queries=keep_queries,
+            )
+            blocks = encode_blocks(
+                join, encoder, fields, start, stop, done=folder.blocks, keep_queries=keep_queries
+            )
+            for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
+                writer.append(block)
+            writer.finish(
+                {
+                    **facts,
+                    "versions": versions(),
+                    "empty_texts": join.empty_texts,
+                    "empty_queries": join.empty_queries,
+                    "unknown_docids": join.unknown,
+                }
+            )
+        else:
+            to_faiss.check(join.languages)
+            flat = FlatIndexWriter(folder, {**plan, "fusion": asdict(to_faiss)}, encoder.dimension)
+            counts = _count_queries(join, start, start + folder.rows)
+            blocks = encode_blocks(join, encoder, fields, start, stop, done=folder.blocks)
+            for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
+                flat.append(block.docids, to_faiss.apply(block))
+                for language, of_language in block.counts.items():
+                    counts[language] += int(of_language.sum())
+            flat.finish(
+                index_manifest(
+                    kind="faiss",
+                    type="flat",
+                    fusion=to_faiss,
+                    queries=counts,
+                    passages=stop - start,
+                    dimension=encoder.dimension,
+                    **facts,
+                )
+            )
+        join.close()
+    for count, what in (
+        (join.empty_texts, "passages have no text and were encoded as they are"),
+        (join.empty_queries, "queries were blank and left out"),
+        (join.unknown, "rows of queries are for docids that the corpus lacks"),
+    ):
+        if count:
+            print(f"note: {count} {what}", file=sys.stderr)
+
+
+def _count_queries(join: Join, start: int, stop: int) -> dict[str, int]:
+    """Queries by language of rows `start` to `stop`, which an earlier process encoded."""
+    from pyserini_xqg.collection.shards import BLOCK
+
+    counts = dict.fromkeys(join.languages, 0)
+    for row in range(start, stop, BLOCK):
+        passages = join.read_passages(row, min(row + BLOCK, stop))
+        for queries in join.queries_of([passage.docid for passage in passages]):
+            for language, texts in queries.items():
+                counts[language] += len(texts)
+    return counts

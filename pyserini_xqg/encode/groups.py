@@ -1,0 +1,223 @@
+"""The command line of ``pyserini.encode``: options in groups, each begun by its name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.ray_engine import add_ray_options
+from pyserini_xqg.encoder.backends import BACKENDS
+from pyserini_xqg.encoder.presets import PRESETS
+from pyserini_xqg.encoder.spec import DTYPES, POOLINGS, SIDES, EncoderSpec
+from pyserini_xqg.index.settings import add_fusion_options
+
+if TYPE_CHECKING:
+    from pyserini_xqg.encoder.encoder import Encoder
+
+_PROGRAM = "python -m pyserini_xqg.encode"
+_FIELDS = ("title", "text")
+
+
+class Groups(NamedTuple):
+    """The options of each group; ``xqg`` is None where it is not given."""
+
+    input: argparse.Namespace
+    output: argparse.Namespace
+    encoder: argparse.Namespace
+    xqg: argparse.Namespace | None
+
+
+def parse_groups(argv: Sequence[str]) -> Groups:
+    """The options of each group.
+
+    A group's name right after an option that takes a value is that value, so that
+    ``--corpus input`` means a folder called input.
+
+    Raises
+    ------
+    XqgError
+        If a group is missing, comes twice, or something stands before the first.
+    """
+    parsers = _parsers()
+    if not argv or argv[0] in ("-h", "--help"):
+        print(f"usage: {_PROGRAM} input ... output ... encoder ... [xqg ...]\n")
+        print(f"{__doc__}\n")
+        for parser in parsers.values():
+            print(parser.format_help())
+        raise SystemExit(0)
+    parts: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    group = before = ""
+    for word in argv:
+        if word in parsers and not _takes_value(parsers.get(group), before):
+            if word in parts:
+                raise XqgError(f"the group {word!r} is given twice")
+            group, current = word, parts.setdefault(word, [])
+        elif current is None:
+            raise XqgError(
+                f"{word!r} stands before the first group; begin with input, output, encoder or xqg"
+            )
+        else:
+            current.append(word)
+        before = word
+    if missing := [name for name in ("input", "output", "encoder") if name not in parts]:
+        raise XqgError(f"missing group(s): {', '.join(missing)}; see {_PROGRAM} --help")
+    given = {name: parsers[name].parse_args(words) for name, words in parts.items()}
+    return Groups(given["input"], given["output"], given["encoder"], given.get("xqg"))
+
+
+def _takes_value(parser: argparse.ArgumentParser | None, word: str) -> bool:
+    if parser is None or not word.startswith("--") or "=" in word:
+        return False
+    actions = [
+        action
+        for action in parser._actions
+        if any(option.startswith(word) for option in action.option_strings)
+    ]
+    return any(action.nargs != 0 for action in actions)
+
+
+def _parsers() -> dict[str, argparse.ArgumentParser]:
+    parsers = {
+        name: argparse.ArgumentParser(prog=f"{_PROGRAM} {name}")
+        for name in ("input", "output", "encoder", "xqg")
+    }
+    add = parsers["input"].add_argument
+    add("--corpus", required=True, help="passages: JSONL or TSV, .gz or not, a file or a folder")
+    add(
+        "--fields",
+        nargs="+",
+        default=["text"],
+        choices=_FIELDS,
+        help="what 'contents' holds, in order",
+    )
+    add("--docid-field", help="the docid's field where it is none of docid, id, _id")
+    add("--delimiter", default="\n", help="between the fields inside 'contents'")
+    add("--shard-id", type=int, default=0, help="counted from 0")
+    add("--shard-num", type=int, default=1)
+    add(
+        "--engine",
+        default="local",
+        choices=("local", "ray"),
+        help="ray: all shards, each a task of a Ray cluster, into DIR-0, DIR-1 ...",
+    )
+    add_ray_options(parsers["input"])
+
+    add = parsers["output"].add_argument
+    add(
+        "--embeddings",
+        required=True,
+        metavar="DIR",
+        help="the store to make, or with --to-faiss the index",
+    )
+    add("--to-faiss", action="store_true", help="write a flat FAISS index straight away")
+    add("--dtype", default="float32", choices=("float32", "float16"), help="of the store")
+    add("--overwrite", action="store_true")
+    add("--dry-run", action="store_true", help="measure a sample: hours, disk and memory")
+    add(
+        "--price-per-hour", type=float, metavar="P", help="of one machine, for --dry-run: the money"
+    )
+
+    add_encoder_options(parsers["encoder"])
+    parsers["encoder"].add_argument(
+        "--check-backend",
+        action="store_true",
+        help="compare --backend and --dtype with torch in float32 on a sample, and stop",
+    )
+
+    add = parsers["xqg"].add_argument
+    add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
+    add("--languages", nargs="+", help="keep these only")
+    add(
+        "--ignore-unknown",
+        action="store_true",
+        help="count queries for docids that the corpus lacks instead of refusing them",
+    )
+    add("--keep-queries", action="store_true", help="store every query's vector beside the sums")
+    add("--generated-queries-as", choices=SIDES, help="the encoder's side that reads them (query)")
+    add_fusion_options(parsers["xqg"])
+    return parsers
+
+
+def add_encoder_options(parser: argparse._ActionsContainer) -> None:
+    """The options that describe an encoder, for every command that loads one."""
+    add = parser.add_argument
+    add("--encoder", help="hub name or folder")
+    add("--preset", choices=PRESETS, metavar="NAME", help=f"one of {', '.join(PRESETS)}")
+    add(
+        "--encoder-class",
+        choices=("auto", "xqg"),
+        help="accepted for Pyserini's sake: every "
+        "encoder is loaded by AutoModel and pooled as --pooling says",
+    )
+    add("--revision")
+    add("--query-encoder", help="the query side's model where the two are not tied")
+    add("--fields", nargs="+", default=["text"], choices=_FIELDS, help="what is encoded")
+    add("--pooling", choices=POOLINGS)
+    add("--l2-norm", action="store_true", default=None)
+    add("--max-length", type=int, help="tokens of a passage (256)")
+    add("--query-max-length", type=int, help="tokens of a query (32)")
+    add("--passage-prefix", help="put before title and text as it is")
+    add("--query-prefix", help="put before queries as it is")
+    add("--prefix", help="Pyserini's spelling of --passage-prefix, followed by a space")
+    add("--dtype", choices=DTYPES, help="what the transformer computes in")
+    add("--backend", choices=BACKENDS, help="what computes it (torch); onnx is for the CPU")
+    add("--fp16", action="store_true", help="Pyserini's spelling of --dtype float16")
+    add("--add-sep", action="store_true", default=None, help="encode title and text as a pair")
+    add("--batch-size", type=int, default=64, help="texts at once; the CPU takes fewer long ones")
+    add("--device", help="cpu, cuda:0 ...; by default the first accelerator there is")
+    add("--dimension", type=int, help="only checked: the model knows its own")
+    add("--trust-remote-code", action="store_true", default=None, help="run the hub's own code")
+
+
+def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = None) -> Encoder:
+    """The encoder that the options of `add_encoder_options` describe.
+
+    Raises
+    ------
+    XqgError
+        For an unknown preset, a model that cannot be loaded, or options that do not fit together.
+    """
+    from pyserini_xqg.encoder.encoder import Encoder
+
+    spec = EncoderSpec.resolve(
+        model.encoder,
+        model.preset,
+        revision=model.revision,
+        pooling=model.pooling,
+        l2_norm=model.l2_norm,
+        dtype="float16" if model.fp16 else model.dtype,
+        backend=model.backend,
+        query_prefix=model.query_prefix,
+        passage_prefix=_passage_prefix(model),
+        query_max_length=model.query_max_length,
+        max_length=model.max_length,
+        query_model=model.query_encoder,
+        add_sep=model.add_sep,
+        trust_remote_code=model.trust_remote_code,
+        generated_queries_as=generated_queries_as,
+    )
+    if model.pooling is None and spec == EncoderSpec(spec.model):
+        print(
+            f"note: nothing is known of {spec.model}: taking Pyserini's defaults (pooling cls, no "
+            "norm, no prefix); see --preset, --pooling, --l2-norm",
+            file=sys.stderr,
+        )
+    encoder = Encoder(spec, device=model.device, batch_size=model.batch_size)
+    if model.dimension not in (None, encoder.dimension):
+        raise XqgError(
+            f"--dimension {model.dimension}: {spec.model} has {encoder.dimension}; leave "
+            "the option out"
+        )
+    return encoder
+
+
+def _passage_prefix(model: argparse.Namespace) -> str | None:
+    if model.prefix is not None and model.passage_prefix is not None:
+        raise XqgError("--prefix is Pyserini's name for --passage-prefix; give one of them")
+    if model.prefix is not None:  # Pyserini puts a space behind its prefix
+        return str(model.prefix) + " "
+    return None if model.passage_prefix is None else str(model.passage_prefix)

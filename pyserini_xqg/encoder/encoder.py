@@ -1,0 +1,280 @@
+"""The encoder: texts to vectors, through any transformer that AutoModel loads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.backends import BACKENDS
+from pyserini_xqg.encoder.spec import EncoderSpec
+from pyserini_xqg.encoder.tokens import Tokens, one_ahead
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+#: Tokens of a batch on the CPU, for each thread: measured, more fall out of its caches.
+_TOKENS = 256
+#: Texts that are sorted by length together, while the next ones are made into tokens.
+_PART = 8192
+
+
+class Encoder:
+    """Texts to vectors, batched by length.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+        What to load and how to use it.
+    device : str or None
+        ``cpu``, ``cuda:0``, ``mps``; by default the first accelerator there is.
+    batch_size : int
+        The most texts that go through the model together. On the CPU long ones are fewer; an
+        accelerator takes more where they are shorter than passages may be, as many tokens.
+
+    Raises
+    ------
+    XqgError
+        If the model cannot be loaded, or the device cannot compute in the dtype or with the
+        backend.
+    """
+
+    def __init__(
+        self, spec: EncoderSpec, *, device: str | None = None, batch_size: int = 64
+    ) -> None:
+        import torch
+
+        if batch_size < 1:
+            raise XqgError(f"--batch-size {batch_size}: expected at least 1")
+        self.spec = spec
+        self.batch_size = batch_size
+        cpu_only = BACKENDS[spec.backend].float32_cpu_only
+        if cpu_only and device not in (None, "cpu"):
+            raise XqgError(
+                f"--backend {spec.backend} is for the CPU, not for {device}; take --device cpu, or "
+                "--backend torch"
+            )
+        on_gpu = torch.cuda.is_available() and not cpu_only
+        self.device = device or ("cuda:0" if on_gpu else "cpu")
+        if spec.dtype == "float16" and self.device == "cpu":
+            raise XqgError(
+                "float16 on the CPU is slow and inexact; take --dtype float32 or bfloat16"
+            )
+        self._passage_side = _Side(spec.model, spec, self.device)
+        self._query_side = (
+            self._passage_side
+            if spec.query_model is None
+            else _Side(spec.query_model, spec, self.device)
+        )
+
+    @property
+    def dimension(self) -> int:
+        """Components of a vector."""
+        return int(self._passage_side.dimension)
+
+    def encode_passages(
+        self, texts: Sequence[str], titles: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of passages, shape ``(len(texts), dimension)``, float32."""
+        prefix, spec = self.spec.passage_prefix, self.spec
+        if titles is None:
+            return self._encode(
+                self._passage_side, [prefix + text for text in texts], None, spec.max_length
+            )
+        if spec.add_sep:
+            return self._encode(
+                self._passage_side, [prefix + title for title in titles], texts, spec.max_length
+            )
+        joined = [
+            prefix + (f"{title} {text}" if title else text)
+            for title, text in zip(titles, texts, strict=True)
+        ]
+        return self._encode(self._passage_side, joined, None, spec.max_length)
+
+    def encode_queries(
+        self, texts: Sequence[str], max_length: int | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of topics, shape ``(len(texts), dimension)``, float32.
+
+        `max_length` is in tokens, and by default the specification's for queries.
+        """
+        return self._encode(
+            self._query_side,
+            [self.spec.query_prefix + text for text in texts],
+            None,
+            max_length or self.spec.query_max_length,
+        )
+
+    def encode_generated_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of generated queries, on the side that the specification names."""
+        if self.spec.generated_queries_as == "query":
+            return self.encode_queries(texts)
+        return self._encode(
+            self._passage_side,
+            [self.spec.passage_prefix + text for text in texts],
+            None,
+            self.spec.query_max_length,
+        )
+
+    def use(self, spec: EncoderSpec) -> None:
+        """Take other pooling, norm, prefixes or lengths with the weights already loaded."""
+        self.spec = self._passage_side.spec = self._query_side.spec = spec
+
+    def token_ids(self, text: str) -> list[int]:
+        """The token ids of a topic, by which a changed tokenizer is told from changed weights."""
+        texts = [self.spec.query_prefix + text]
+        return [*map(int, self._query_side.tokenize(texts, None, self.spec.query_max_length).ids)]
+
+    def _encode(
+        self, side: _Side, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    ) -> NDArray[np.float32]:
+        import torch
+
+        def tokenize(start: int) -> Tokens:
+            part = slice(start, start + _PART)
+            return side.tokenize(texts[part], None if pairs is None else pairs[part], max_length)
+
+        vectors = np.empty((len(texts), side.dimension), dtype=np.float32)
+        starts = range(0, len(texts), _PART)
+        parts = one_ahead(tokenize, starts) if len(starts) > 1 else map(tokenize, starts)
+        for start, tokens in zip(starts, parts, strict=True):
+            batches = list(self._batches(tokens.lengths))
+            found = [side.forward(tokens, rows) for rows in batches]
+            # Copied once: an accelerator would stand still for each copy.
+            vectors[start + np.concatenate(batches)] = torch.cat(found).cpu().numpy()
+        return vectors
+
+    def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Rows that go through the model together.
+
+        Longest first: padding stays small, and a batch that does not fit fails at once.
+        """
+        import torch
+
+        if self.device == "cpu":
+            most, tokens = self.batch_size, _TOKENS * torch.get_num_threads()
+        else:
+            longest = max(self.spec.max_length, self.spec.query_max_length)
+            most = _PART
+            tokens = self.batch_size * min(longest, self._passage_side.tokenizer.model_max_length)
+        order = np.argsort(-lengths, kind="stable")
+        start = 0
+        while start < len(order):
+            size = min(most, max(1, tokens // max(1, int(lengths[order[start]]))))
+            yield order[start : start + size]
+            start += size
+
+
+class _Side:
+    """One transformer with its tokenizer."""
+
+    def __init__(self, model: str, spec: EncoderSpec, device: str) -> None:
+        import torch
+
+        self.spec = spec
+        self.device = device
+        self.tokenizer, transformer = _load(model, spec)
+        transformer.eval().to(device=device, dtype=getattr(torch, spec.dtype))
+        self._forward = BACKENDS[spec.backend].load(transformer, model, device)
+        # Asked of the model itself: configurations call it by too many names.
+        self.dimension = self.forward(self.tokenize(["a"], None, 8), np.arange(1)).shape[1]
+
+    def tokenize(
+        self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    ) -> Tokens:
+        limit = min(max_length, self.tokenizer.model_max_length)
+        encoded = self.tokenizer(
+            list(texts),
+            None if pairs is None else list(pairs),
+            truncation=True,
+            max_length=limit,
+            padding=False,
+            return_token_type_ids=False,
+            return_attention_mask=False,
+        )
+        return Tokens.of(encoded["input_ids"])
+
+    def forward(self, tokens: Tokens, rows: NDArray[np.int64]) -> torch.Tensor:
+        """The vectors of some texts, float32, on the device, which may still be computing them."""
+        import torch
+
+        if not tokens.lengths[rows].any():  # no special tokens, and only empty texts
+            return torch.zeros(len(rows), self.dimension, device=self.device)
+        pad_id = self.tokenizer.pad_token_id
+        left = self.tokenizer.padding_side == "left"
+        # What stands where the mask is 0 is not read, so that a tokenizer without padding will do.
+        ids, mask = map(self._sent, tokens.padded(rows, pad_id or 0, left=left))
+        with torch.inference_mode():
+            hidden = self._forward(ids, mask)
+            vectors = _POOL[self.spec.pooling](hidden, mask)
+            if self.spec.l2_norm:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+        return vectors
+
+    def _sent(self, values: NDArray[np.int64]) -> torch.Tensor:
+        import torch
+
+        sent = torch.from_numpy(values)
+        if "cuda" not in self.device:
+            return sent.to(self.device)
+        # From pinned memory it is copied while the batch before is computed.
+        return sent.pin_memory().to(self.device, non_blocking=True)
+
+
+def _cls(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return _at(hidden, mask.argmax(dim=1))  # not 0 where the tokenizer pads on the left
+
+
+def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def _last(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    positions = mask * mask.new_ones(mask.shape).cumsum(dim=1)
+    return _at(hidden, positions.argmax(dim=1))
+
+
+def _at(hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    return hidden.take_along_dim(places[:, None, None], dim=1)[:, 0]
+
+
+_POOL = {"cls": _cls, "mean": _mean, "last": _last}
+
+
+def _load(model: str, spec: EncoderSpec) -> tuple[Any, Any]:
+    """The tokenizer and the model, from a folder or the hub."""
+    folder = Path(model)
+    if not folder.is_dir() and (
+        model.startswith((".", "~")) or os.path.isabs(model) or model.count("/") > 1
+    ):
+        raise XqgError(
+            f"no such model folder: {model}; give the folder of a Hugging Face model or "
+            "its name on the hub, with --encoder"
+        )
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    options = {"revision": spec.revision, "trust_remote_code": spec.trust_remote_code}
+    progress = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        # AutoTokenizer, never a model's own class: DPR's lowercases cased models (transformers 5).
+        return (
+            AutoTokenizer.from_pretrained(model, **options),
+            AutoModel.from_pretrained(model, **options),
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise XqgError(
+            f"cannot load the encoder {model!r}: {reason} (a hub name needs the network "
+            "or a filled cache; a folder works without)"
+        ) from None
+    finally:
+        if progress:
+            logging.enable_progress_bar()

@@ -1,0 +1,1 @@
+"""From an embedding store to an index, and an index opened."""

@@ -1,0 +1,133 @@
+"""From an embedding store to what Pyserini searches: fuse, and write FAISS or Lucene indexes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.index.build import build_index, build_routed
+from pyserini_xqg.index.in_memory import TYPES
+from pyserini_xqg.index.settings import Fusion, add_fusion_options, fusion_from
+from pyserini_xqg.index.targets import TARGETS
+
+# Values of --type whose recall needs no measuring.
+_EXACT = (None, "flat")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.index", description=__doc__)
+    parser.add_argument(
+        "--embeddings", nargs="+", metavar="STORE", help="one store, or its shards in order"
+    )
+    parser.add_argument("--output", required=True, metavar="DIR", help="the index folder to make")
+    parser.add_argument(
+        "--to",
+        default="faiss",
+        choices=(*TARGETS, "bm25"),
+        help="faiss (default); lucene-flat or lucene-hnsw: Lucene's dense vectors; jsonl or "
+        "parquet: vectors for other software; bm25: Lucene over the text of passages and queries",
+    )
+    add_fusion_options(parser, routes=True)
+    parser.add_argument("--languages", nargs="+", help="fold in these only")
+    parser.add_argument(
+        "--centre", action="store_true", help="subtract each language's mean query vector"
+    )
+    parser.add_argument(
+        "--type", help=f"of FAISS: {', '.join(TYPES)} (default flat), or a factory string"
+    )
+    parser.add_argument("--M", type=int, help="of lucene-hnsw: neighbours of a node (16)")
+    parser.add_argument("--efC", type=int, help="of lucene-hnsw: candidates for them (100)")
+    parser.add_argument(
+        "--topics",
+        help="measure the recall of an approximate index with these, not with some of the passages",
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of Lucene")
+    parser.add_argument(
+        "--routed", action="store_true", help="one index a query language, and one over all"
+    )
+    text = parser.add_argument_group("--to bm25")
+    text.add_argument("--corpus", help="passages: JSONL or TSV, file or folder")
+    text.add_argument(
+        "--queries", nargs="+", default=[], help="generated queries; none indexes passages only"
+    )
+    text.add_argument("--fields", nargs="+", default=["title", "text"], choices=("title", "text"))
+    text.add_argument(
+        "--analyzer",
+        default="ngrams",
+        help="ngrams (default: character 3- and 4-grams, any language) or the code of a language "
+        "that Anserini analyzes; with --routed also own: each language's, or n-grams",
+    )
+    text.add_argument("--passage-times", type=int, default=1, help="how often a text counts (1)")
+    text.add_argument("--query-times", type=int, default=1, help="and a query (1)")
+    parser.add_argument("--overwrite", action="store_true")
+    args = parser.parse_args(argv)
+    fusion = fusion_from(args)
+    if args.to == "bm25":
+        if args.embeddings or fusion != Fusion():
+            raise XqgError(
+                "--to bm25 reads text, not vectors: give --corpus and --queries, and leave "
+                "--embeddings and the fusion options out"
+            )
+        if not args.corpus:
+            raise XqgError("--to bm25 needs --corpus")
+        from pyserini_xqg.index.bm25 import build_bm25
+        from pyserini_xqg.index.bm25_routed import build_routed_bm25
+
+        (build_routed_bm25 if args.routed else build_bm25)(
+            args.corpus,
+            args.output,
+            queries=args.queries,
+            languages=args.languages,
+            fields=args.fields,
+            analyzer=args.analyzer,
+            passage_times=args.passage_times,
+            query_times=args.query_times,
+            threads=args.threads,
+            overwrite=args.overwrite,
+        )
+        return
+    if not args.embeddings or args.corpus or args.queries:
+        raise XqgError(
+            "give --embeddings (a store made by python -m pyserini_xqg.encode); --corpus "
+            "and --queries go with --to bm25"
+        )
+    _check_options(args)
+    from pyserini_xqg.index.recall import encode_topics
+    from pyserini_xqg.store.store import Store
+
+    languages = args.languages and [check_language(code, "--languages") for code in args.languages]
+    store = Store(args.embeddings)
+    build = build_routed if args.routed else build_index
+    build(
+        store,
+        args.output,
+        fusion,
+        to=args.to,
+        languages=languages,
+        overwrite=args.overwrite,
+        index_type=args.type or "flat",
+        m=args.M or 16,
+        ef_construction=args.efC or 100,
+        threads=args.threads,
+        queries=args.topics and encode_topics(args.topics, store.encoder),
+    )
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse options that the target would not look at."""
+    if args.type and args.to != "faiss":
+        raise XqgError(f"--type is of FAISS; leave it out with --to {args.to}")
+    if (args.M or args.efC) and args.to != "lucene-hnsw":
+        raise XqgError(
+            "--M and --efC go with --to lucene-hnsw; FAISS takes M in its --type, as in HNSW64"
+        )
+    approximate = args.to == "lucene-hnsw" or (args.to == "faiss" and args.type not in _EXACT)
+    if args.topics and not approximate:
+        raise XqgError("--topics measures the recall of an approximate index; this is an exact one")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,236 @@
+"""Cross-lingual BM25: a Lucene index over passages and the queries generated for them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.versions import versions
+from pyserini_xqg.index.manifest import FORMAT, MANIFEST
+
+if TYPE_CHECKING:
+    from pyserini_xqg.collection.records import Passage
+
+#: The analyzer for any language: Lucene then splits at white space only.
+NGRAMS = "ngrams"
+# Chinese, Japanese and Korean words are mostly of two characters: pairs, as Lucene's CJK analyzer.
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+_SIZES, _CJK_SIZES = (3, 4), (2,)
+
+
+def build_bm25(
+    corpus: str | Path,
+    output: str | Path,
+    *,
+    queries: Sequence[str | Path] = (),
+    languages: Sequence[str] | None = None,
+    fields: Sequence[str] = ("title", "text"),
+    analyzer: str = NGRAMS,
+    passage_times: int = 1,
+    query_times: int = 1,
+    threads: int = 1,
+    ignore_unknown: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Index passages with their generated queries appended, for BM25.
+
+    Titles and texts stay readable in the index: ``searcher.doc(docid).raw()``.
+
+    Parameters
+    ----------
+    corpus, queries, languages, ignore_unknown, overwrite
+        As in `pyserini_xqg.encode.corpus.encode_corpus`.
+    output : path-like
+        The Lucene folder to make; ``xqg.json`` in it records the analyzer.
+    fields : sequence of str
+        ``title``, ``text``, or both.
+    analyzer : str
+        ``ngrams``, or the code of a language that Anserini has an analyzer for. The whole index
+        has one: with queries in several languages, n-grams are the one that reads them all.
+    passage_times, query_times : int
+        How often the text of a passage, and of its queries, counts: the queries' share.
+    threads : int
+        Of Lucene.
+
+    Raises
+    ------
+    XqgError
+        For bad input, an analyzer that is not there, or documents that Lucene did not take.
+    """
+    from tqdm import tqdm
+
+    from pyserini_xqg.base.java import prepare
+    from pyserini_xqg.collection.join import Join
+    from pyserini_xqg.collection.shards import BLOCK
+
+    if min(passage_times, query_times) < 0 or passage_times + query_times == 0:
+        raise XqgError(
+            f"--passage-times {passage_times} --query-times {query_times}: expected numbers of at "
+            "least 0, one of them above"
+        )
+    prepare()
+    tokenize, options = _analysis(analyzer)
+    with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
+        folder.discard()  # Lucene does not resume: it begins anew, and takes minutes, not days
+        join = Join(
+            corpus, queries, folder.work, languages=languages, ignore_unknown=ignore_unknown
+        )
+        folder.start({}, {})
+        indexer = _indexer(folder.partial, options, threads)
+        empty = 0
+        with tqdm(total=join.passages, desc="indexing", unit="passage", disable=None) as bar:
+            for start in range(0, join.passages, BLOCK):
+                passages = list(join.read_passages(start, min(start + BLOCK, join.passages)))
+                queries_of = join.queries_of([passage.docid for passage in passages])
+                documents = [
+                    {
+                        "id": passage.docid,
+                        "contents": tokenize(
+                            _contents(passage, of_passage, fields, passage_times, query_times)
+                        ),
+                        "title": passage.title,
+                        "text": passage.text,
+                    }
+                    for passage, of_passage in zip(passages, queries_of, strict=True)
+                ]
+                empty += sum(not document["contents"].strip() for document in documents)
+                indexer.add_batch_raw([json.dumps(row, ensure_ascii=False) for row in documents])
+                bar.update(len(passages))
+        indexer.close()
+        _check_count(folder.partial, join.passages - empty)
+        if empty:
+            print(f"note: {empty} passages have no words; Lucene leaves them out", file=sys.stderr)
+        manifest = {
+            "format": FORMAT,
+            "kind": "bm25",
+            "analyzer": analyzer,
+            "fields": list(fields),
+            "passage_times": passage_times,
+            "query_times": query_times,
+            "passages": join.passages - empty,
+            "languages": {language: join.counts[language] for language in join.languages},
+            "inputs": join.digests,
+            "versions": versions(),
+        }
+        join.close()
+        folder.finish(manifest, keep_log=False)
+
+
+def ngrams(text: str) -> str:
+    """Character 3- and 4-grams of each word, separated by spaces; shorter words as they are.
+
+    Words with Chinese, Japanese or Korean characters give pairs instead. Compatibility forms and
+    case are folded. A word is a run of letters, marks and digits: Indic vowel signs are marks and
+    stay inside.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    words = "".join(map(_inside_word, folded)).split()
+    return " ".join(gram for word in words for gram in _grams(word))
+
+
+def query_text(analyzer: str) -> Callable[[str], str]:
+    """What a topic goes through before Lucene sees it."""
+    return ngrams if analyzer == NGRAMS else str
+
+
+def set_analyzer(searcher: Any, analyzer: str) -> None:
+    """Give a `LuceneSearcher` the analyzer that the index was built with."""
+    if analyzer == NGRAMS:
+        from pyserini.analysis import JWhiteSpaceAnalyzer
+
+        searcher.set_analyzer(JWhiteSpaceAnalyzer())
+    else:
+        searcher.set_language(analyzer)
+
+
+def _grams(word: str) -> list[str]:
+    sizes = _CJK_SIZES if _CJK.search(word) else _SIZES
+    if len(word) <= sizes[0]:
+        return [word]
+    return [word[i : i + size] for size in sizes for i in range(len(word) - size + 1)]
+
+
+@lru_cache(maxsize=1 << 16)
+def _inside_word(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cf":  # joiners change how a word looks, not what it is
+        return ""
+    return character if category[0] in "LMN" else " "
+
+
+def _contents(
+    passage: Passage,
+    queries: Mapping[str, Sequence[str]],
+    fields: Sequence[str],
+    passage_times: int,
+    query_times: int,
+) -> str:
+    parts = [getattr(passage, name) for name in ("title", "text") if name in fields] * passage_times
+    parts += [text for language in sorted(queries) for text in queries[language]] * query_times
+    return "\n".join(part for part in parts if part)
+
+
+def has_analyzer(language: str) -> bool:
+    """Whether Anserini has an analyzer for a language that works on this Java runtime."""
+    try:
+        _analysis(language)
+    except XqgError:
+        return False
+    return True
+
+
+def _analysis(analyzer: str) -> tuple[Callable[[str], str], list[str]]:
+    """What we do to a text before Lucene does, and what Anserini's indexer must be told."""
+    if analyzer == NGRAMS:
+        return ngrams, ["-pretokenized"]
+    from jnius import JavaException, autoclass
+
+    known = autoclass("io.anserini.analysis.AnalyzerMap").analyzerMap
+    # English is Anserini's default and not in its map; what is not there would silently become it.
+    if analyzer != "en" and not known.containsKey(analyzer):
+        raise XqgError(
+            f"--analyzer {analyzer!r}: Anserini has none for this language; use "
+            f"{NGRAMS} (any language), en, or one of "
+            f"{' '.join(sorted(known.keySet().toString().strip('[]').split(', ')))}"
+        )
+    if analyzer != "en":
+        java = autoclass("io.anserini.analysis.AnalyzerMap")
+        try:
+            made = java.getLanguageSpecificAnalyzer(analyzer)
+            autoclass("io.anserini.analysis.AnalyzerUtils").analyze(made, "test")
+        except JavaException:  # Thai: this Java runtime has no word segmentation for it
+            raise XqgError(
+                f"--analyzer {analyzer}: it does not run on this Java runtime; use {NGRAMS}"
+            ) from None
+    return str, ["-language", analyzer]
+
+
+def quiet_anserini() -> None:
+    """Stop its INFO lines, which go to standard output, where they are nobody's result."""
+    from jnius import autoclass
+
+    level = autoclass("org.apache.logging.log4j.Level")
+    autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.WARN)
+
+
+def _indexer(path: Path, options: Sequence[str], threads: int) -> Any:
+    from pyserini.index.lucene import LuceneIndexer
+
+    quiet_anserini()
+    return LuceneIndexer(args=["-index", str(path), "-storeRaw", *options], threads=threads)
+
+
+def _check_count(path: Path, expected: int) -> None:
+    from pyserini.index.lucene import LuceneIndexReader
+
+    found = LuceneIndexReader(str(path)).stats()["documents"]
+    if found != expected:
+        raise XqgError(f"Lucene took {found} of {expected} passages; nothing was finished")

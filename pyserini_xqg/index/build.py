@@ -1,0 +1,167 @@
+"""From an embedding store to what Pyserini searches: fuse, and write FAISS or Lucene indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.manifest import FORMAT, MANIFEST, index_manifest
+from pyserini_xqg.index.max_sim import MAX_SIM, check_max_sim, write_max_sim
+from pyserini_xqg.index.options import Options
+from pyserini_xqg.index.settings import FALLBACK, Fusion
+from pyserini_xqg.index.targets import TARGETS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pyserini_xqg.store.store import Store
+
+
+def build_index(
+    store: Store,
+    output: str | Path,
+    fusion: Fusion,
+    *,
+    to: str = "faiss",
+    languages: Sequence[str] | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> None:
+    """Fuse a store and write an index or an export: its files, ``docid``, and ``xqg.json`` last.
+
+    Flat FAISS indexes and exports are written block by block and resumed. FAISS holds its other
+    types in memory; the recall of approximate ones is measured, recorded and printed.
+
+    Parameters
+    ----------
+    store : Store
+    output : path-like
+    fusion : Fusion
+    to : str
+        A key of `TARGETS`.
+    languages : sequence of str or None
+        Those to fold in; all of the store's by default.
+    overwrite : bool
+        Replace an existing folder.
+    **options
+        The fields of `pyserini_xqg.index.options.Options`.
+
+    Raises
+    ------
+    XqgError
+        For settings that do not fit the store, and for vectors that are not finite.
+    """
+    from pyserini_xqg.base.output import OutputFolder
+    from pyserini_xqg.index.fused import Fused
+
+    if to not in TARGETS:
+        raise XqgError(f"--to {to!r} is none of {', '.join(TARGETS)}")
+    chosen = store.choose(languages)
+    single = fusion.method == MAX_SIM
+    if single:
+        check_max_sim(store, fusion, chosen, to, Options(**options).index_type)
+    else:
+        fusion.check(chosen)
+    plan = {"to": to, "store": store.digest, "fusion": asdict(fusion), "languages": chosen}
+    with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
+        centres = corpus_centres(store, chosen) if fusion.centre else None
+        manifest = index_manifest(
+            kind=MAX_SIM if single else to,
+            fusion=fusion,
+            encoder=store.encoder.to_dict(),
+            queries={language: store.queries[language] for language in chosen},
+            passages=store.passages,
+            dimension=store.dimension,
+            store=store.digest,
+            probes=store.manifest["probes"],
+            centres=centres,
+        )
+        if single:
+            write_max_sim(folder, store, fusion, chosen, plan, manifest)
+            return
+        fused = Fused(store, fusion, chosen, centres)
+        TARGETS[to](folder, fused, plan, manifest, Options(**options))
+
+
+def build_routed(
+    store: Store,
+    output: str | Path,
+    fusion: Fusion,
+    *,
+    to: str = "faiss",
+    languages: Sequence[str] | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> None:
+    """One index a query language and one over all, in one folder: ``DIR/te/``, ``DIR/all/``.
+
+    Each is an index of its own for stock Pyserini; ``DIR/xqg.json``, last, holds the routes.
+
+    Parameters and errors are those of `build_index`; a fusion may have an alpha for each route.
+    """
+    from pyserini_xqg.base.output import OutputFolder, tidy
+
+    chosen = store.choose(languages)
+    fusion.check_routes(chosen)
+    if not chosen:
+        raise XqgError("--routed needs generated queries; encode with xqg --queries")
+    plan = {
+        "to": to,
+        "store": store.digest,
+        "fusion": asdict(fusion),
+        "languages": chosen,
+        "type": Options(**options).index_type,
+    }
+    with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
+        folder.start(plan, {})
+        for route in [*chosen, FALLBACK]:
+            if (folder.partial / route).is_dir():  # finished before the process was killed
+                tidy(folder.partial / route)
+                continue
+            members = chosen if route == FALLBACK else [route]
+            build_index(
+                store,
+                folder.partial / route,
+                fusion.of_route(route, members),
+                to=to,
+                languages=members,
+                **options,
+            )
+        folder.finish(
+            {
+                "format": FORMAT,
+                "kind": "routed",
+                "of": MAX_SIM if fusion.method == MAX_SIM else to,
+                "routes": {code: code for code in chosen},
+                "fallback": FALLBACK,
+                "encoder": store.encoder.to_dict(),
+                "probes": store.manifest["probes"],
+                "store": store.digest,
+            },
+            keep_log=False,
+        )
+
+
+def corpus_centres(store: Store, languages: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """The mean vector of each language's queries over all shards, summed in float64.
+
+    Raises
+    ------
+    XqgError
+        If the store is in float16, whose sums are too coarse for it.
+    """
+    if store.manifest["dtype"] != "float32":
+        raise XqgError("--centre needs a float32 store; encode again with output --dtype float32")
+    sums = {language: np.zeros(store.dimension) for language in languages}
+    for block in store.blocks(languages):
+        for language in languages:
+            sums[language] += block.sums[language].sum(axis=0, dtype=np.float64)
+    return {
+        language: (total / max(store.queries[language], 1)).astype(np.float32)
+        for language, total in sums.items()
+    }

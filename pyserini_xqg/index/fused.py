@@ -1,0 +1,86 @@
+"""A store's passages with their queries folded in: what every kind of dense index is made of."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.store.checks import check_finite
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pyserini_xqg.index.settings import Fusion
+    from pyserini_xqg.store.store import Store
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The vectors to index, which can be read as often as needed, a block at a time.
+
+    Attributes
+    ----------
+    store : Store
+    fusion : Fusion
+    languages : sequence of str
+        Those to fold in.
+    centres : mapping of language to array, shape (d,), float32, or None
+    """
+
+    store: Store
+    fusion: Fusion
+    languages: Sequence[str]
+    centres: Mapping[str, NDArray[np.float32]] | None = None
+
+    @property
+    def passages(self) -> int:
+        return self.store.passages
+
+    @property
+    def dimension(self) -> int:
+        return self.store.dimension
+
+    @property
+    def block_sizes(self) -> list[int]:
+        """Passages of each block; the last one of a shard is shorter."""
+        return [
+            min(BLOCK, size - first) for size in self.store.sizes for first in range(0, size, BLOCK)
+        ]
+
+    def blocks(
+        self, what: str, *, start: int = 0
+    ) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """Docids and vectors, shape ``(n, d)``, from block number `start` on.
+
+        Parameters
+        ----------
+        what : str
+            For the progress bar.
+        start : int
+            Blocks to pass over.
+
+        Raises
+        ------
+        XqgError
+            For a vector that is not finite.
+        """
+        from pyserini_xqg.base.progress import with_bar
+
+        left = self.store.blocks(self.languages, start=start)
+        done = sum(self.block_sizes[:start])
+        for block in with_bar(left, self.passages, what, done=done):
+            vectors = self.fusion.apply(block, self.centres)
+            check_finite(vectors, block.docids)
+            yield block.docids, vectors
+
+    def write_docids(self, path: Path) -> None:
+        """Write one docid a line, as the store's shards have them."""
+        with open(path, "wb") as whole:
+            for shard in self.store.paths:
+                with open(shard / "docid", "rb") as part:
+                    shutil.copyfileobj(part, whole, 1 << 20)

@@ -1,0 +1,70 @@
+"""``xqg.json``: what an index says about itself, written last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import read_json
+from pyserini_xqg.base.versions import versions
+from pyserini_xqg.index.settings import Fusion
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MANIFEST = "xqg.json"
+FORMAT = 1
+
+
+def index_manifest(
+    *,
+    fusion: Fusion,
+    queries: Mapping[str, int],
+    centres: Mapping[str, NDArray[np.float32]] | None = None,
+    **facts: Any,
+) -> dict[str, Any]:
+    """The content of ``xqg.json``: everything that a searcher, and a reader, must know."""
+    return {
+        "format": FORMAT,
+        **facts,
+        "method": fusion.method,
+        "alpha": fusion.alpha,
+        "weights": {language: float(fusion.weights.get(language, 1.0)) for language in queries},
+        "centred": fusion.centre,
+        "l2_norm": fusion.l2_norm,
+        "languages": dict(queries),
+        "centres": {
+            language: [float(value) for value in centre]
+            for language, centre in (centres or {}).items()
+        },
+        "versions": versions(),
+    }
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """The ``xqg.json`` of a finished index.
+
+    Raises
+    ------
+    XqgError
+        If the folder is no index of ours.
+    """
+    path = Path(path)
+    if not (path / MANIFEST).is_file():
+        partial = path.with_name(path.name + ".partial")
+        hint = (
+            f"; {partial} is an unfinished one: run its command again"
+            if partial.is_dir()
+            else "; build one with python -m pyserini_xqg.index"
+        )
+        raise XqgError(f"{path} is no xQG index (no {MANIFEST}){hint}")
+    manifest = read_json(path / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise XqgError(
+            f"{path}: index format {manifest.get('format')!r}, expected {FORMAT}; build "
+            "it again with this version"
+        )
+    return cast(dict[str, Any], manifest)

@@ -1,0 +1,86 @@
+"""Topics in, a run out: ``python -m pyserini_xqg.search`` over any index of ours."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import refuse_existing
+from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.index.effort import Effort
+from pyserini_xqg.search.joining import add_join_options, check_join
+from pyserini_xqg.search.routing import add_detect_option, detected
+from pyserini_xqg.search.searcher import open_searcher, search_topics
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.search", description=__doc__)
+    parser.add_argument(
+        "--index",
+        required=True,
+        nargs="+",
+        metavar="DIR",
+        help="FAISS, Lucene, routed or BM25; several dense ones (shards) are searched as one",
+    )
+    parser.add_argument("--topics", required=True, help="JSONL or TSV")
+    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
+    add_detect_option(parser)
+    parser.add_argument("--output", required=True, metavar="RUN")
+    parser.add_argument("--output-format", default="trec", choices=("trec", "msmarco"))
+    parser.add_argument("--runtag", default="xqg")
+    parser.add_argument("--hits", type=int, default=1000)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="in all; several indexes are then searched in processes, at most one an index",
+    )
+    parser.add_argument(
+        "--encoder", help="another place of the model that the index was built with"
+    )
+    parser.add_argument(
+        "--device", help="of the encoder; by default the first accelerator there is"
+    )
+    parser.add_argument("--ef-search", type=int, help="of an HNSW index")
+    parser.add_argument("--nprobe", type=int, help="of an index with inverted lists (IVF)")
+    add_join_options(parser)
+    parser.add_argument("--overwrite", action="store_true")
+    args = parser.parse_args(argv)
+    if min(args.hits, args.batch_size, args.threads) < 1:
+        raise XqgError("--hits, --batch-size and --threads are at least 1")
+    output = Path(args.output)
+    refuse_existing(output, args.overwrite)
+    topics = detected(args, read_topics(args.topics, args.language), args.index)
+    check_join(args, topics, args.topics)
+    searcher = open_searcher(
+        args.index,
+        encoder=args.encoder,
+        device=args.device,
+        processes=args.threads,
+        effort=Effort(args.ef_search, args.nprobe),
+    )
+    from pyserini.output_writer import OutputFormat, get_output_writer
+
+    partial = output.with_name(output.name + ".partial")
+    with get_output_writer(
+        str(partial), OutputFormat(args.output_format), max_hits=args.hits, tag=args.runtag
+    ) as writer:
+        for qid, found in search_topics(
+            searcher,
+            topics,
+            hits=args.hits,
+            batch_size=args.batch_size,
+            threads=args.threads,
+            join=args.join,
+            query_weight=args.query_weight,
+        ):
+            writer.write(qid, found)
+    partial.replace(output)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,1 @@
+"""The embedding store: vectors on disk."""

@@ -1,0 +1,96 @@
+"""Rows of a store by number, in any order; in their own order `Store.blocks` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.columns import Column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pyserini_xqg.store.store import Store
+
+
+def take_rows(
+    store: Store, rows: NDArray[np.int64], languages: Sequence[str] | None = None
+) -> Block:
+    """The vectors of some rows, in the order given; rows that follow each other are read at once.
+
+    Parameters
+    ----------
+    store : Store
+    rows : array of int64, shape (n,)
+        At least one; counted through the shards.
+    languages : sequence of str or None
+        Whose sums and counts to bring; all by default.
+
+    Returns
+    -------
+    Block
+        Without docids, which `docids_of` reads, and without single queries.
+
+    Raises
+    ------
+    XqgError
+        If the store lacks a language, or a file is shorter than the manifest says.
+    """
+    chosen = store.choose(languages)
+    wanted, places = np.unique(rows, return_inverse=True)
+
+    def read(name: str, width: int) -> NDArray[Any]:
+        return np.concatenate(
+            [_read_runs(path / name, width, part) for path, part in _by_shard(store, wanted)]
+        )[places]
+
+    return Block(
+        [],
+        read("passages.npy", store.dimension).astype(np.float32, copy=False),
+        {
+            code: read(f"queries.{code}.sum.npy", store.dimension).astype(np.float32, copy=False)
+            for code in chosen
+        },
+        {code: read(f"queries.{code}.count.npy", 1)[:, 0].astype(np.int32) for code in chosen},
+    )
+
+
+def read_docids(store: Store) -> Iterator[str]:
+    """Every docid, in the order of the rows."""
+    for path in store.paths:
+        with open(path / "docid", encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                yield line.rstrip("\n")
+
+
+def docids_of(store: Store, rows: Collection[int]) -> dict[int, str]:
+    """The docids of some rows, by row."""
+    return {row: docid for row, docid in enumerate(read_docids(store)) if row in rows}
+
+
+def _by_shard(store: Store, rows: NDArray[np.int64]) -> Iterator[tuple[Path, NDArray[np.int64]]]:
+    """Shards with those of the sorted rows that lie in them, counted from the shard's start."""
+    first = 0
+    for path, size in zip(store.paths, store.sizes, strict=True):
+        start, stop = np.searchsorted(rows, (first, first + size))
+        if start < stop:
+            yield path, rows[start:stop] - first
+        first += size
+
+
+def _read_runs(path: Path, width: int, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Sorted, distinct rows of one file."""
+    column = Column(path, width)
+    try:
+        at, parts = 0, []
+        for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+            column.skip(int(run[0]) - at)
+            parts.append(column.read(len(run)))
+            at = int(run[-1]) + 1
+        return np.concatenate(parts)
+    finally:
+        column.close()

@@ -1,0 +1,113 @@
+"""Writes an embedding store; `pyserini_xqg.store` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import digest
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.columns import Column, npy_header
+from pyserini_xqg.store.store import FORMAT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class StoreWriter:
+    """Writes blocks into an `OutputFolder` as a store.
+
+    Parameters
+    ----------
+    folder : OutputFolder
+        Entered, not yet started.
+    plan : mapping
+        What decides the bytes; a resumed run must bring the same.
+    rows, dimension : int
+        Passages of this shard, and components of a vector.
+    languages : sequence of str
+    dtype : {"float32", "float16"}
+    keep_queries : bool
+        Store every query's vector too.
+
+    Raises
+    ------
+    XqgError
+        If a value does not fit into float16.
+    """
+
+    def __init__(
+        self,
+        folder: OutputFolder,
+        plan: Mapping[str, Any],
+        *,
+        rows: int,
+        dimension: int,
+        languages: Sequence[str],
+        dtype: str = "float32",
+        keep_queries: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._dtype = np.dtype(dtype)
+        self._keep = keep_queries
+        self._shape = (rows, dimension)
+        self._languages = list(languages)
+        self._headers = {"docid": b"", "passages.npy": npy_header((rows, dimension), self._dtype)}
+        for language in languages:
+            self._headers[f"queries.{language}.sum.npy"] = npy_header(
+                (rows, dimension), self._dtype
+            )
+            self._headers[f"queries.{language}.count.npy"] = npy_header((rows,), np.dtype(np.int32))
+            if keep_queries:
+                self._headers[f"queries.{language}.npy"] = npy_header((0, dimension), self._dtype)
+        folder.start({**plan, "format": FORMAT}, self._headers)
+
+    def append(self, block: Block) -> None:
+        """Commit one block."""
+        parts = {
+            "docid": "".join(docid + "\n" for docid in block.docids).encode(),
+            "passages.npy": self._cast(block.passages),
+        }
+        for language in self._languages:
+            parts[f"queries.{language}.sum.npy"] = self._cast(block.sums[language])
+            parts[f"queries.{language}.count.npy"] = block.counts[language].astype("<i4").tobytes()
+            if self._keep and block.queries is not None:
+                parts[f"queries.{language}.npy"] = self._cast(block.queries[language])
+        self._folder.append(len(block.docids), parts)
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Complete the headers, count the queries, and write the manifest."""
+        headers, totals = dict(self._headers), {}
+        for language in self._languages:
+            counts = Column(self._folder.partial / f"queries.{language}.count.npy", 1)
+            totals[language] = counts.sum(self._shape[0])
+            counts.close()
+            if self._keep:
+                headers[f"queries.{language}.npy"] = npy_header(
+                    (totals[language], self._shape[1]), self._dtype
+                )
+        self._folder.finish(
+            {
+                "format": FORMAT,
+                **manifest,
+                "passages": self._shape[0],
+                "dimension": self._shape[1],
+                "dtype": str(self._dtype),
+                "queries": totals,
+                "kept_queries": self._keep,
+                "blocks": self._folder.blocks,
+                "digest": digest((self._folder.partial / "blocks.jsonl").read_bytes()),
+            },
+            headers,
+        )
+
+    def _cast(self, vectors: NDArray[np.float32]) -> bytes:
+        with np.errstate(over="ignore"):
+            stored = vectors.astype(self._dtype)
+        if not np.isfinite(stored).all():
+            raise XqgError(f"a vector does not fit into {self._dtype}; use output --dtype float32")
+        return stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import (
+    digest,
+    input_files,
+    parsed_rows,
+    read_json,
+    read_lines,
+    unpacked,
+    write_json,
+)
+
+
+def test_a_folder_is_read_in_sorted_order_without_dotfiles(tmp_path):
+    for name in ("b.jsonl", "a.jsonl.gz", "c.tsv", ".hidden.jsonl"):
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in input_files(tmp_path)] == ["a.jsonl.gz", "b.jsonl", "c.tsv"]
+
+
+def test_other_files_in_a_folder_are_named(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"")
+    (tmp_path / "README.md").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"passed over 1 other file\(s\): README.md"):
+        assert len(input_files(tmp_path)) == 1
+
+
+def test_nothing_to_read(tmp_path):
+    with pytest.raises(XqgError, match="no such file or folder"):
+        input_files(tmp_path / "none")
+    with pytest.raises(XqgError, match="in this folder"):
+        input_files(tmp_path)
+
+
+def test_lines_know_their_place(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"one\n\n  \ntwo\nthree")
+    lines = list(read_lines(path))
+    assert [(line.number, line.offset, line.content) for line in lines] == [
+        (1, 0, b"one\n"), (4, 8, b"two\n"), (5, 12, b"three"),
+    ]  # fmt: skip
+    assert list(read_lines(path, lines[1].offset, lines[1].number)) == lines[1:]
+
+
+def test_gzip_is_unpacked_once(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b"one\n"))
+    plain = unpacked(path, tmp_path / "work")
+    assert plain.read_bytes() == b"one\n"
+    assert plain.name.endswith("a.jsonl")
+    plain.write_bytes(b"not again")
+    assert unpacked(path, tmp_path / "work").read_bytes() == b"not again"
+    path.write_bytes(gzip.compress(b"changed since"))
+    assert unpacked(path, tmp_path / "work").read_bytes() == b"changed since"
+
+
+def test_broken_gzip(tmp_path):
+    for content in (b"not gzip", gzip.compress(b"one\n" * 1000)[:-20]):
+        path = tmp_path / "a.jsonl.gz"
+        path.write_bytes(content)
+        with pytest.raises(XqgError, match="not a valid gzip file"):
+            unpacked(path, tmp_path / "work")
+
+
+def test_json_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": "ఎంత"})
+    assert read_json(path) == {"a": "ఎంత"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+    path.write_text("{")
+    with pytest.raises(XqgError, match=r"a\.json: damaged"):
+        read_json(path)
+
+
+def test_digest_is_pinned():
+    assert digest(b"xqg") == "05244f2c77f1a70d7caebe223479a06f"  # stores on disks carry these
+
+
+def test_rows_go_to_the_parser_of_their_file(tmp_path):
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"one\n\ntwo\n"))
+    (tmp_path / "b.tsv").write_bytes(b"three\n")
+
+    def parser(name):
+        return lambda content, where: (name, content, where)
+
+    files, work = input_files(tmp_path), tmp_path / "work"
+    work.mkdir()
+    rows = [(str(tmp_path / place), name, content) for place, name, content in (
+        ("a.jsonl.gz:1", "other", b"one\n"), ("a.jsonl.gz:3", "other", b"two\n"),
+        ("b.tsv:1", "tsv", b"three\n"),
+    )]  # fmt: skip
+    assert list(parsed_rows(files, work, parser("tsv"), parser("other"))) == [
+        (where, (name, content, where)) for where, name, content in rows
+    ]

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pyserini_xqg.base import output
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.output import OutputFolder
+
+PLAN = {"alpha": 0.1, "input": "abc"}
+
+
+def files(path):
+    return {entry.name: entry.read_bytes() for entry in path.iterdir()}
+
+
+def test_whole_only_at_the_end(tmp_path):
+    path = tmp_path / "out"
+    with OutputFolder(path, "m.json") as folder:
+        folder.start(PLAN, {"data": b"head"})
+        folder.append(2, {"data": b"xx"})
+        assert not path.exists()
+        folder.finish({"rows": folder.rows}, {"data": b"HEAD"}, keep_log=False)
+    assert files(path) == {"data": b"HEADxx", "m.json": b'{\n "rows": 2\n}\n'}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_process_left_beyond_its_last_block_is_cut_off(tmp_path):
+    path = tmp_path / "out"
+    with OutputFolder(path, "m.json") as folder:
+        folder.start(PLAN, {"data": b"head", "other": b""})
+        folder.append(2, {"data": b"xx", "other": b"1"})
+    with open(tmp_path / "out.partial/data", "ab") as data:
+        data.write(b"half a blo")
+    with open(tmp_path / "out.partial/blocks.jsonl", "ab") as log:
+        log.write(b'{"rows": 2, "si')
+    with OutputFolder(path, "m.json") as folder:
+        folder.start(PLAN, {"data": b"head", "other": b""})
+        assert (folder.rows, folder.blocks) == (2, 1)
+        folder.append(1, {"data": b"y", "other": b"2"})
+        folder.finish({})
+    assert (path / "data").read_bytes() == b"headxxy"
+    assert (path / "other").read_bytes() == b"12"
+    log = [json.loads(line) for line in (path / "blocks.jsonl").read_text().splitlines()]
+    assert [(entry["rows"], entry["sizes"]["data"]) for entry in log] == [(2, 6), (1, 7)]
+
+
+@pytest.mark.parametrize("lost", [lambda path: os.truncate(path, 1), os.unlink])
+def test_a_file_shorter_than_committed_is_refused(tmp_path, lost):
+    with OutputFolder(tmp_path / "out", "m.json") as folder:
+        folder.start(PLAN, {"data": b""})
+        folder.append(1, {"data": b"xx"})
+    lost(tmp_path / "out.partial/data")
+    with (
+        OutputFolder(tmp_path / "out", "m.json") as folder,
+        pytest.raises(XqgError, match="data is missing or shorter than what was committed"),
+    ):
+        folder.start(PLAN, {"data": b""})
+
+
+def test_another_plan_is_refused_naming_what_changed(tmp_path):
+    with OutputFolder(tmp_path / "out", "m.json") as folder:
+        folder.start(PLAN, {"data": b""})
+    with (
+        OutputFolder(tmp_path / "out", "m.json") as folder,
+        pytest.raises(XqgError, match=r"alpha was 0\.1, is now 0\.2\. Run the first command again"),
+    ):
+        folder.start({**PLAN, "alpha": 0.2}, {"data": b""})
+    with OutputFolder(tmp_path / "out", "m.json", overwrite=True) as folder:
+        folder.start({**PLAN, "alpha": 0.2}, {"data": b""})
+
+
+def test_an_existing_folder_needs_overwrite(tmp_path):
+    path = tmp_path / "out"
+    for text in (b"1", b"2"):
+        with OutputFolder(path, "m.json", overwrite=text == b"2") as folder:
+            folder.start(PLAN, {"data": text})
+            folder.finish({}, keep_log=False)
+    assert files(path) == {"data": b"2", "m.json": b"{}\n"}
+    with pytest.raises(XqgError, match="out exists; give another name, or --overwrite"):
+        OutputFolder(path, "m.json")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_old_folder_stays_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "out"
+    with OutputFolder(path, "m.json") as folder:
+        folder.start(PLAN, {"data": b"1"})
+        folder.finish({})
+    with OutputFolder(path, "m.json", overwrite=True) as folder:
+        folder.start(PLAN, {"data": b"2"})
+    assert (path / "data").read_bytes() == b"1"
+
+
+def test_a_second_process_is_refused(tmp_path):
+    code = (
+        "import sys; from pyserini_xqg.base.output import OutputFolder\n"
+        "from pyserini_xqg.base.errors import XqgError\n"
+        "try:\n    OutputFolder(sys.argv[1], 'm.json').__enter__()\n"
+        "except XqgError as error: print(error)"
+    )
+    with OutputFolder(tmp_path / "out", "m.json"):
+        said = subprocess.run(
+            [sys.executable, "-c", code, tmp_path / "out"], capture_output=True, text=True
+        )
+    assert "is being written by another process" in said.stdout
+
+
+def test_what_a_process_killed_at_the_very_end_left_inside_is_removed(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+
+    def killed(path):
+        if path.exists():
+            raise KeyboardInterrupt
+
+    with OutputFolder(path, "m.json") as folder, pytest.raises(KeyboardInterrupt):
+        folder.start(PLAN, {"data": b""})
+        folder.append(1, {"data": b"x"})
+        monkeypatch.setattr(output, "tidy", killed)
+        folder.finish({}, keep_log=False)
+    monkeypatch.undo()
+    assert {"lock", "plan.json", "work", "blocks.jsonl"} < {x.name for x in path.iterdir()}
+    with pytest.raises(XqgError, match="out exists"):
+        OutputFolder(path, "m.json")
+    assert files(path) == {"data": b"x", "m.json": b"{}\n"}
+
+
+def test_the_old_folder_goes_even_if_replacing_it_was_broken_off(tmp_path):
+    path = tmp_path / "out"
+    (tmp_path / "out.old").mkdir()
+    with OutputFolder(path, "m.json", overwrite=True) as folder:
+        folder.start(PLAN, {"data": b"2"})
+        folder.finish({})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]

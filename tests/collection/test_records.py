@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.records import (
+    GeneratedQueries,
+    Passage,
+    PassageFormat,
+    parse_passage,
+    parse_queries,
+    parse_tsv_passage,
+    tsv_cells,
+)
+
+TEXT = PassageFormat()
+TITLED = PassageFormat(("title", "text"))
+
+
+def line(**row):
+    return json.dumps(row).encode()
+
+
+@pytest.mark.parametrize(
+    ("row", "form", "expected"),
+    [
+        ({"docid": "007", "text": "b"}, TEXT, Passage("007", "", "b")),
+        ({"_id": "12#3", "title": "a", "text": ""}, TEXT, Passage("12#3", "a", "")),
+        ({"id": -1018987027025691298, "contents": " b "}, TEXT,
+         Passage("-1018987027025691298", "", "b")),
+        ({"id": "x", "contents": "a\nb"}, TITLED, Passage("x", "a", "b")),
+        ({"id": "x", "contents": "a\nb\n"}, TITLED, Passage("x", "a", "b")),
+        ({"id": "x", "contents": "a\tb"}, PassageFormat(("title", "text"), delimiter="\t"),
+         Passage("x", "a", "b")),
+        ({"key": "x", "text": None}, PassageFormat(docid_field="key"), Passage("x", "", "")),
+        ({"docid": "x", "id": "y", "text": "b"}, TEXT, Passage("x", "", "b")),
+    ],
+)  # fmt: skip
+def test_passages(row, form, expected):
+    assert parse_passage(line(**row), "c.jsonl:1", form) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "c.jsonl:9: not JSON"),
+        (b"[1]", "c.jsonl:9: expected a JSON object, found a list"),
+        (b"[" * 100_000, "c.jsonl:9: not JSON"),
+        (b'{"docid": "\xff"}', r"c.jsonl:9: not UTF-8 \(byte 12 of the line\)"),
+        (
+            line(text="b"),
+            "c.jsonl:9: no docid; expected a string in docid or id or _id, found text",
+        ),
+        (line(docid=True, text="b"), "c.jsonl:9: no docid"),
+        (line(docid="a b", text="b"), "c.jsonl:9: docid 'a b' is empty or holds white space"),
+        (line(docid="a\n", text="b"), "holds white space"),
+        (line(docid="a\u2028", text="b"), "holds white space"),
+        (line(docid="", text="b"), "is empty"),
+        (line(docid="a"), "no field 'text' or 'contents'; found docid"),
+        (line(docid="a", text=["b"]), r"expected 'text' to be a string, found \['b'\]"),
+        (b'{"docid": "a", "text": "\\ud800"}', "half of a surrogate pair"),
+        (b'{"docid": ' + b"1" * 5000 + b"}", "c.jsonl:9: not JSON .*4300 digits"),
+    ],
+)
+def test_broken_passages(content, message):
+    with pytest.raises(XqgError, match=message):
+        parse_passage(content, "c.jsonl:9", TEXT)
+
+
+def test_contents_must_hold_the_fields():
+    with pytest.raises(XqgError, match=r"holds 3 fields separated by '\\n', expected 2 \(title te"):
+        parse_passage(line(id="a", contents="a\nb\nc"), "c.jsonl:1", TITLED)
+
+
+def test_tsv_passages():
+    assert parse_tsv_passage(b'1\t"say ""hi"""\tTitle\n', "c.tsv:2") == Passage(
+        "1", "Title", 'say "hi"'
+    )
+    with pytest.raises(XqgError, match="c.tsv:2: 2 tab-separated columns; expected 3"):
+        parse_tsv_passage(b"1\ttext\n", "c.tsv:2")
+    with pytest.raises(XqgError, match="c.tsv:2: not UTF-8"):
+        parse_tsv_passage(b"1\t\xfftext\tb\n", "c.tsv:2")
+
+
+def test_queries_of_the_public_data_set():
+    row = {"docid": "5", "title": "t", "text": "p", "generated_queries": {"AR": ["a"], "te": []}}
+    assert parse_queries(line(**row), "q.jsonl:1") == GeneratedQueries("5", {"ar": ["a"], "te": []})
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        (None, "expected 'generated_queries' to be an object of lists by language, found None"),
+        (["a"], r"expected 'generated_queries' to be an object"),
+        ({"ar": "a"}, r"expected generated_queries\['ar'\] to be a list of strings, found 'a'"),
+        ({"ar": [1]}, r"list of strings, found \[1\]"),
+        ({" ar": ["a"]}, "q.jsonl:4: ' ar' is not a language code"),
+    ],
+)
+def test_broken_queries(queries, message):
+    with pytest.raises(XqgError, match=message):
+        parse_queries(line(docid="a", generated_queries=queries), "q.jsonl:4")
+
+
+@pytest.mark.parametrize("score", [10**400, float("nan"), True, "1"])
+def test_scores_are_numbers_that_a_float_can_hold(score):
+    row = {"docid": "a", "generated_queries": {"te": ["q"]}, "scores": {"te": [score]}}
+    with pytest.raises(XqgError, match=r"q.jsonl:4: scores\['te'\]: expected 1 numbers, one for"):
+        parse_queries(line(**row), "q.jsonl:4")
+
+
+def test_cells():
+    assert tsv_cells("\ufeffa\t ఎ \t\r\n".encode(), "t.tsv:1") == ["a", " ఎ ", ""]
+    with pytest.raises(XqgError, match="t.tsv:2: not UTF-8; convert the file to UTF-8"):
+        tsv_cells(b"a\t\xff", "t.tsv:2")

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.runs import (
+    Hit,
+    file_names,
+    read_passages,
+    read_run,
+    read_runs,
+    stream_corpus,
+    write_run,
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="a.run"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_run_in_the_order_of_its_ranks(write):
+    path = write("007 Q0 b 2 1.5 t\n\n007 Q0 -12 1 2e1 t\n7\tQ0\t12#3\t1\t-3\tt\n007 Q0 c 3 9 t\n")
+    assert read_run(path) == {
+        "007": [Hit("-12", 20.0), Hit("b", 1.5), Hit("c", 9.0)],
+        "7": [Hit("12#3", -3.0)],
+    }
+    assert read_run(write("")) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a Q0 b 1 0.5", "expected the six columns"),
+        ("a b high", "expected the six columns .* or three"),
+        ("a d 1\na e 2", "the score rises"),
+        ("a Q0 b 1 0.5 t t", "expected the six columns"),
+        ("a Q0 b first 0.5 t", "expected the six columns"),
+        ("a Q0 b 1 high t", "expected the six columns"),
+        ("a Q0 b 1 nan t", "expected the six columns"),
+        ("a Q0 b 1 -inf t", "expected the six columns"),
+        ("a Q0 c 2 0.1 t", "'c' is returned twice for topic 'a'"),
+    ],
+)
+def test_broken_runs(write, line, message):
+    with pytest.raises(XqgError, match=rf"a.run:[23]: .*{message}"):
+        read_run(write(f"a Q0 c 9 0.9 t\n{line}\n"))
+
+
+def test_three_columns(write):
+    path = write("007 b 1.5\n7 a 3\n007 a 1.5\n007 c -2e0\n")
+    assert read_run(path) == {
+        "007": [Hit("b", 1.5), Hit("a", 1.5), Hit("c", -2.0)],
+        "7": [Hit("a", 3.0)],
+    }
+
+
+def test_a_run_in_another_encoding(tmp_path):
+    (tmp_path / "run").write_bytes(b"a Q0 \xff 1 1.0 t\n")
+    with pytest.raises(XqgError, match="run:1: expected the six columns"):
+        read_run(tmp_path / "run")
+
+
+def test_a_missing_run():
+    with pytest.raises(XqgError, match="no such file: nowhere"):
+        read_run("nowhere")
+
+
+def test_a_run_written_is_the_run_read(tmp_path):
+    run = {"007": [Hit("b", 2.0), Hit("a", 0.1234567)], "none": []}
+    write_run(tmp_path / "x.run", run, "tag")
+    lines = (tmp_path / "x.run").read_text().splitlines()
+    assert lines == ["007 Q0 b 1 2.000000 tag", "007 Q0 a 2 0.123457 tag"]
+    assert read_run(tmp_path / "x.run") == {"007": [Hit("b", 2.0), Hit("a", 0.123457)]}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.run"]
+
+
+def test_names(write):
+    one, two = write("a Q0 b 1 1 t\n"), write("a Q0 c 1 1 t\n", "other/a.run")
+    assert list(read_runs([one])) == ["a"]
+    assert {name: run["a"][0].docid for name, run in read_runs([one, two]).items()} == {
+        str(one): "b",
+        str(two): "c",
+    }
+    assert file_names(["x/a.csv", "x/b.run"], ".csv") == ["a", "b.run"]
+    with pytest.raises(XqgError, match="a.run is given twice"):
+        read_runs([one, one])
+
+
+ROWS = [
+    {"docid": "007", "title": "One", "text": "First.", "lang": " fi "},
+    {"_id": 7, "contents": "Second.", "language": "ru"},
+    {"id": "12#3", "text": 'with a "lang" in it'},
+]
+
+
+def test_passages_from_all_forms_of_a_corpus(tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS[:2]))
+    with gzip.open(folder / "2.jsonl.gz", "wt") as file:
+        file.write(json.dumps(ROWS[2]) + "\n")
+    (folder / "3.tsv").write_text('id\ttext\ttitle\n8\t"a ""b"""\tThird\nid\tx\ty\n')
+    (folder / "4.tsv").write_text("id2\tx\ty\n")
+    found = [(*row.passage, row.language) for row in stream_corpus(folder)]
+    assert found == [
+        ("007", "One", "First.", "fi"),
+        ("7", "", "Second.", "ru"),
+        ("12#3", "", 'with a "lang" in it', ""),
+        ("8", "Third", 'a "b"', ""),
+        ("id", "y", "x", ""),  # only a first line is a header
+        ("id2", "y", "x", ""),
+    ]
+    passages = read_passages(folder, {"8", "007"})
+    assert {docid: passage.title for docid, passage in passages.items()} == {
+        "007": "One",
+        "8": "Third",
+    }
+    with pytest.raises(XqgError, match=r"2 docid.s. are not in .*corpus, e.g. '1'"):
+        read_passages(folder, {"8", "9", "1"})
+
+
+def test_a_broken_row_of_the_corpus(write):
+    path = write('{"docid": "1", "text": "a"}\n{"docid": "2"}\n', "corpus.jsonl")
+    with pytest.raises(XqgError, match="corpus.jsonl:2: no field"):
+        read_passages(path, {"1"})

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.topics import (
+    Expansion,
+    Topic,
+    parse_topic,
+    parse_tsv_topic,
+    read_topics,
+)
+
+
+def line(**row):
+    return json.dumps(row).encode()
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"qid": "te-007", "title": "a", "lang": "te"}, Topic("te-007", "a", "te")),
+        ({"id": "007", "question": "a\tb\n c", "lang": " ar"}, Topic("007", "a b c", "ar")),
+        ({"id": -5, "question": "a"}, Topic("-5", "a", "")),
+    ],
+)
+def test_topics(row, expected):
+    assert parse_topic(line(**row), "t.jsonl:1") == expected
+
+
+def test_a_language_from_the_command_wins():
+    assert parse_topic(line(qid="1", title="a", lang="te"), "t:1", "bn").language == "bn"
+
+
+def test_tsv_topics():
+    assert parse_tsv_topic("007\tఎంత\tx\n".encode(), "t.tsv:1", "te") == Topic("007", "ఎంత x", "te")
+    with pytest.raises(XqgError, match="t.tsv:1: no tab"):
+        parse_tsv_topic(b"007 a\n", "t.tsv:1")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"title": "a"}, "no topic id; expected 'qid' or 'id', found title"),
+        ({"qid": "1", "text": "a"}, "no question; expected 'title' or 'question', found qid, text"),
+        ({"qid": "1 2", "title": "a"}, "topic id '1 2' is empty or holds white space"),
+    ],
+)
+def test_broken_topics(row, message):
+    with pytest.raises(XqgError, match=message):
+        parse_topic(line(**row), "t.jsonl:1")
+
+
+def test_topics_of_every_form(write_jsonl, tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("007\tఎంత\n")
+    (topic,) = read_topics(path, "te")
+    assert tuple(topic) == ("007", "ఎంత", "te", ())
+    with pytest.raises(XqgError, match=r"t\.jsonl:2: duplicate topic id '1'"):
+        read_topics(write_jsonl("t.jsonl", [{"qid": "1", "title": "a"}] * 2))
+    with pytest.raises(XqgError, match="no topics in it"):
+        read_topics(write_jsonl("e.jsonl", []))
+
+
+def topic_with(value):
+    row = {"qid": "1", "title": "Missä?", "lang": "fi", "expansions": value}
+    return parse_topic(json.dumps(row).encode(), "t.jsonl:3")
+
+
+def test_a_row():
+    topic = topic_with([
+        {"kind": "passage", "lang": "BN-latn", "text": "a\tb\n c"},
+        {"kind": "paraphrase", "text": "Mikä?"},
+    ])  # fmt: skip
+    assert topic.expansions == (
+        Expansion("passage", "bn-Latn", "a b c"),
+        Expansion("paraphrase", "", "Mikä?"),
+    )
+    assert topic_with([]).expansions == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a", None, ["a"], [{"kind": "pasage", "text": "a"}], [{"kind": "passage", "text": 1}],
+     [{"kind": "passage"}], [{"kind": "passage", "lang": None, "text": "a"}]],
+)  # fmt: skip
+def test_what_is_no_list_of_expansions(value):
+    with pytest.raises(XqgError, match=r"t\.jsonl:3: expected 'expansions' to be .*passage, para"):
+        topic_with(value)
+
+
+def test_a_language_that_is_none():
+    with pytest.raises(XqgError, match=r"t\.jsonl:3: 'x!' is not a language code"):
+        topic_with([{"kind": "passage", "lang": "x!", "text": "a"}])

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.bm25 import build_bm25, ngrams
+from pyserini_xqg.plugin import Bm25Searcher
+
+CORPUS = [
+    {"docid": "007", "title": "Lahti", "text": "A town by a lake."},
+    {"docid": "-1018987027025691298", "title": "Oulu", "text": "A town by the sea."},
+    {"docid": "12#3", "title": "", "text": ""},
+]
+QUERIES = [
+    {"docid": "12#3", "generated_queries": {"te": ["లండన్ జనాభా ఎంత?"], "ja": ["東京の人口は？"]}}
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("ab", "ab"),
+        ("Abc", "abc"),
+        ("abcde f", "abc bcd cde abcd bcde f"),
+        ("don't", "don t"),
+        ("ＡＢＣ ﬁn", "abc fin"),  # compatibility forms
+        ("東京の人口は", "東京 京の の人 人口 口は"),
+        ("ఎంత?", "ఎంత"),  # three characters, one of them a sign
+        ("కోల్‌కతా", " ".join(["కోల", "ోల్", "ల్క", "్కత", "కతా", "కోల్", "ోల్క", "ల్కత", "్కతా"])),
+    ],
+)
+def test_ngrams(text, expected):
+    assert ngrams(text) == expected
+
+
+@pytest.fixture
+def index(write_jsonl, tmp_path):
+    path = tmp_path / "bm25"
+    build_bm25(write_jsonl("c.jsonl", CORPUS), path, queries=[write_jsonl("q.jsonl", QUERIES)])
+    return path
+
+
+def test_topics_find_passages_by_their_queries(index):
+    searcher = Bm25Searcher(index)
+    assert searcher.num_docs == 3
+    assert searcher.search("లండన్ జనాభాను చెప్పండి")[0].docid == "12#3"
+    assert searcher.search("東京の人口")[0].docid == "12#3"
+    assert searcher.search("Oulu")[0].docid == "-1018987027025691298"
+    hits = searcher.batch_search(["oulu", "lahti", "xyz"], ["1", "2", "3"], k=1)
+    assert hits["1"][0].docid == "-1018987027025691298"
+    assert hits["2"][0].docid == "007"
+    assert not hits.get("3")
+
+
+def test_texts_can_be_read_back(index):
+    raw = json.loads(Bm25Searcher(index).doc("007").raw())
+    assert (raw["title"], raw["text"]) == ("Lahti", "A town by a lake.")
+
+
+def test_the_manifest_records_the_analyzer(index):
+    manifest = json.loads((index / "xqg.json").read_text())
+    assert (manifest["kind"], manifest["analyzer"], manifest["passages"]) == ("bm25", "ngrams", 3)
+    assert manifest["languages"] == {"ja": 1, "te": 1}
+    assert not (index / "work").exists()
+
+
+def test_a_languages_own_analyzer(write_jsonl, tmp_path):
+    build_bm25(write_jsonl("c.jsonl", CORPUS), tmp_path / "i", analyzer="en")
+    assert Bm25Searcher(tmp_path / "i").search("towns by lakes")[0].docid == "007"  # stemmed
+    assert len(Bm25Searcher(tmp_path / "i").search("by the")) == 0  # stop words
+
+
+@pytest.mark.parametrize("analyzer", ["xx", "am", "th"])
+def test_an_analyzer_that_is_not_there(write_jsonl, tmp_path, analyzer):
+    with pytest.raises(XqgError, match=f"--analyzer .?{analyzer}.?: .* use ngrams"):
+        build_bm25(write_jsonl("c.jsonl", CORPUS), tmp_path / "i", analyzer=analyzer)
+    assert not (tmp_path / "i").exists()
+
+
+def test_a_broken_corpus_leaves_no_index(write_jsonl, tmp_path):
+    corpus = write_jsonl("c.jsonl", [*CORPUS, {"docid": "x"}])
+    with pytest.raises(XqgError, match=r"c\.jsonl:4: no field 'text'"):
+        build_bm25(corpus, tmp_path / "i")
+    assert not (tmp_path / "i").exists()
+    build_bm25(write_jsonl("c.jsonl", CORPUS), tmp_path / "i")  # nothing stands in the way
+    assert Bm25Searcher(tmp_path / "i").num_docs == 2  # one of the three has no words
+
+
+def test_passages_without_words_are_counted(write_jsonl, tmp_path, capsys):
+    build_bm25(write_jsonl("c.jsonl", CORPUS), tmp_path / "i")
+    assert "note: 1 passages have no words" in capsys.readouterr().err
+
+
+def test_how_often_passages_and_queries_count(write_jsonl, tmp_path):
+    corpus = write_jsonl("c.jsonl", [{"docid": "p", "text": "lake"}, {"docid": "q", "text": "x"}])
+    queries = write_jsonl("q.jsonl", [{"docid": "q", "generated_queries": {"fi": ["lake"]}}])
+    best = {}
+    for times in ((3, 1), (1, 3), (0, 1)):
+        build_bm25(corpus, tmp_path / "i", queries=[queries], passage_times=times[0],
+                   query_times=times[1], overwrite=True)  # fmt: skip
+        best[times] = [hit.docid for hit in Bm25Searcher(tmp_path / "i").search("lake")]
+        manifest = json.loads((tmp_path / "i/xqg.json").read_text())
+        assert (manifest["passage_times"], manifest["query_times"]) == times
+    assert best == {(3, 1): ["p", "q"], (1, 3): ["q", "p"], (0, 1): ["q"]}
+    with pytest.raises(XqgError, match="--passage-times 0 --query-times 0: expected numbers"):
+        build_bm25(corpus, tmp_path / "j", passage_times=0, query_times=0)

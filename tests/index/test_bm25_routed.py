@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.bm25_topics import main as bm25_topics
+from pyserini_xqg.collection.runs import read_run
+from pyserini_xqg.index.__main__ import main as index
+from pyserini_xqg.index.bm25 import has_analyzer, ngrams
+from pyserini_xqg.index.bm25_routed import build_routed_bm25
+from pyserini_xqg.plugin import RoutedBm25Searcher
+from pyserini_xqg.run import main as run
+from pyserini_xqg.search.__main__ import main as search
+from pyserini_xqg.search.searcher import open_searcher
+from pyserini_xqg.verify.__main__ import main as verify
+
+CORPUS = [{"docid": "007", "text": "lake"}, {"docid": "8", "text": "sea"}]
+QUERIES = [
+    {"docid": "007", "generated_queries": {"fi": ["talossa järvi"], "th": ["ทะเลสาบ"]}},
+    {"docid": "8", "generated_queries": {"fi": ["meri"], "th": ["ทะเล talossa"]}},
+]
+TOPICS = [
+    {"qid": "fi-1", "title": "talot\n järvi", "lang": "fi"},
+    {"qid": "th-1", "title": "ทะเลสาบ", "lang": "th"},
+    {"qid": "en-1", "title": "Sea?", "lang": "en"},
+    {"qid": "no-1", "title": "?!", "lang": "fi"},
+]
+
+
+@pytest.fixture
+def routed(write_jsonl, tmp_path):
+    index(["--to", "bm25", "--corpus", str(write_jsonl("c.jsonl", CORPUS)),
+           "--queries", str(write_jsonl("q.jsonl", QUERIES)), "--output", str(tmp_path / "r"),
+           "--routed", "--analyzer", "own"])  # fmt: skip
+    return tmp_path / "r"
+
+
+def analyzers(path):
+    return {
+        name: json.loads((path / name / "xqg.json").read_text())["analyzer"]
+        for name in ("fi", "th", "all")
+    }
+
+
+def test_each_language_has_the_analyzer_that_works(routed):
+    assert analyzers(routed) == {"fi": "fi", "th": "ngrams", "all": "ngrams"}
+    assert (has_analyzer("fi"), has_analyzer("th"), has_analyzer("xx")) == (True, False, False)
+
+
+def test_one_analyzer_for_all(write_jsonl, tmp_path):
+    corpus, queries = write_jsonl("c.jsonl", CORPUS), write_jsonl("q.jsonl", QUERIES)
+    build_routed_bm25(corpus, tmp_path / "n", queries=[queries])
+    assert set(analyzers(tmp_path / "n").values()) == {"ngrams"}
+    with pytest.raises(XqgError, match="--routed needs --queries"):
+        build_routed_bm25(corpus, tmp_path / "m", queries=[])
+
+
+def test_topics_take_their_route(routed, write_jsonl, tmp_path):
+    searcher = open_searcher(routed)
+    assert isinstance(searcher, RoutedBm25Searcher)
+    # Finnish is stemmed in its index alone, which holds no Thai
+    assert [hit.docid for hit in searcher.search("talot", language="fi")] == ["007"]
+    assert not searcher.search("ทะเลสาบ", language="fi")
+    assert searcher.search("ทะเลสาบ")[0].docid == "007"  # over all
+    search(["--index", str(routed), "--topics", str(write_jsonl("t.jsonl", TOPICS)),
+            "--output", str(tmp_path / "run")])  # fmt: skip
+    found = {qid: [hit.docid for hit in hits] for qid, hits in read_run(tmp_path / "run").items()}
+    assert found == {"fi-1": ["007"], "th-1": ["007", "8"], "en-1": ["8"]}
+
+
+def test_the_searcher_detects_and_passes_settings_on(routed):
+    from pyserini.analysis import JWhiteSpaceAnalyzer
+    from pyserini.search.lucene import LuceneSearcher
+
+    def scores(searcher, **more):
+        return [(hit.docid, hit.score) for hit in searcher.search("ทะเลสาบ", **more)]
+
+    plain, detecting = RoutedBm25Searcher(routed), RoutedBm25Searcher(routed, detect=True)
+    thai, over_all = scores(plain, language="th"), scores(plain)
+    assert thai != over_all
+    assert scores(detecting) == thai
+    assert not scores(detecting, language="fi")  # what is said counts
+    found = detecting.batch_search(["ทะเลสาบ", "ทะเลสาบ"], ["a", "b"], languages=["", "fi"])
+    assert [[hit.docid for hit in found[qid]] for qid in "ab"] == [["007", "8"], []]
+    stock = LuceneSearcher(str(routed / "th"))
+    stock.set_analyzer(JWhiteSpaceAnalyzer())
+    for searcher, k1 in ((plain, 2.0), (detecting, 0.5)):  # routes opened before
+        searcher.set_bm25(k1, 0.1)
+        stock.set_bm25(k1, 0.1)
+        expected = [(hit.docid, hit.score) for hit in stock.search(ngrams("ทะเลสาบ"))]
+        assert scores(searcher, language="th") == expected != thai
+    later = RoutedBm25Searcher(routed)
+    later.set_bm25(0.5, 0.1)  # and routes opened after
+    assert scores(later, language="th") == expected
+    assert json.loads(plain.doc("007").raw())["text"] == "lake"
+    plain.close()
+
+
+def test_verify(routed, capsys):
+    verify([str(routed)])
+    assert "3 indexes of the same passages" in capsys.readouterr().out
+    manifest = json.loads((routed / "fi/xqg.json").read_text())
+    manifest["inputs"]["corpus"] = "other"
+    (routed / "fi/xqg.json").write_text(json.dumps(manifest))
+    with pytest.raises(SystemExit):
+        verify([str(routed)])
+    assert "made from different passages" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("route", "language", "option"),
+    [("all", None, "--pretokenized"), ("fi", "fi", "--language fi")],
+)
+def test_stock_pyserini_finds_the_same(
+    routed, write_jsonl, tmp_path, capsys, route, language, option
+):
+    topics, tsv = write_jsonl("t.jsonl", TOPICS), tmp_path / "t.tsv"
+    more = ["--language", language] if language else []
+    bm25_topics(
+        ["--index", str(routed / route), "--topics", str(topics), "--output", str(tsv), *more]
+    )
+    said = capsys.readouterr()
+    assert option in said.out
+    left_out = language is None  # the analyzers of languages are Lucene's, the n-grams ours
+    assert ("left out: no-1" in said.err) == left_out
+    module, *words = said.out.split()[3:]
+    run([module, *[word for word in words if word != "RUN"], str(tmp_path / "stock.run")])
+    search(["--index", str(routed / route), "--topics", str(topics), "--output",
+            str(tmp_path / "own.run")])  # fmt: skip
+    stock, own = read_run(tmp_path / "stock.run"), read_run(tmp_path / "own.run")
+    assert stock
+    for qid, hits in stock.items():
+        assert [(h.docid, pytest.approx(h.score, abs=1e-4)) for h in hits] == own[qid]
+
+
+def test_what_is_refused(routed, write_jsonl, tmp_path):
+    topics = str(write_jsonl("t.jsonl", TOPICS))
+    words = ["--index", str(routed / "all"), "--topics", topics, "--output"]
+    with pytest.raises(
+        XqgError, match=r"stock Pyserini takes such topics from a file named \*\.tsv"
+    ):
+        bm25_topics([*words, str(tmp_path / "t.txt")])
+    with pytest.raises(XqgError, match="no topics in 'ko'"):
+        bm25_topics([*words, str(tmp_path / "t.tsv"), "--language", "ko"])
+    with pytest.raises(XqgError, match="is a routed index; expected one of --to bm25"):
+        bm25_topics(
+            ["--index", str(routed), "--topics", topics, "--output", str(tmp_path / "t.tsv")]
+        )
+    (tmp_path / "t.tsv").touch()
+    with pytest.raises(XqgError, match="exists; give another name"):
+        bm25_topics([*words, str(tmp_path / "t.tsv")])

@@ -1,0 +1,232 @@
+"""Against real Pyserini: its classes, its commands, its fusion and its trec_eval."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import faiss
+import numpy as np
+import pytest
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encode.corpus import encode_corpus
+from pyserini_xqg.index.bm25 import build_bm25
+from pyserini_xqg.index.build import build_index
+from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.plugin import (
+    XqgDocumentEncoder,
+    XqgQueryEncoder,
+    XqgRepresentationWriter,
+    XqgSearcher,
+    register,
+)
+from pyserini_xqg.search.__main__ import main as search
+from pyserini_xqg.store.store import Store
+
+TOPICS = {"te-007": "w1 w2", "ar-1": "w3", "ar-2": "w4 w5"}
+
+
+def stock(*words):
+    """A stock Pyserini module, started as users start it."""
+    said = subprocess.run(
+        [sys.executable, "-m", "pyserini_xqg.run", *map(str, words)], capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stderr[-2000:]
+    return said.stdout
+
+
+def run_of(path):
+    run = {}
+    for line in path.read_text().splitlines():
+        qid, _, docid, _, score, _ = line.split()
+        run.setdefault(qid, []).append((docid, float(score)))
+    return run
+
+
+@pytest.fixture
+def index(corpus_and_queries, encoder, tmp_path):
+    corpus, queries = corpus_and_queries
+    encode_corpus(corpus, tmp_path / "store", encoder, queries=[queries])
+    build_index(Store([tmp_path / "store"]), tmp_path / "xqg", Fusion("paper", 0.01))
+    return tmp_path / "xqg"
+
+
+@pytest.fixture
+def topics(tmp_path):
+    path = tmp_path / "topics.tsv"
+    path.write_text("".join(f"{qid}\t{text}\n" for qid, text in TOPICS.items()))
+    return path
+
+
+def test_the_document_encoder_is_the_stores_path(index, corpus_and_queries, model_dir):
+    corpus = [json.loads(line) for line in corpus_and_queries[0].read_text().splitlines()]
+    queries = {
+        row["docid"]: row["generated_queries"]
+        for row in map(json.loads, corpus_and_queries[1].read_text().splitlines())
+    }
+    encoder = XqgDocumentEncoder(str(model_dir), device="cpu", fusion=Fusion("paper", 0.01))
+    fused = encoder.encode(
+        texts=[row["text"] for row in corpus],
+        queries=[queries[row["docid"]] for row in corpus],
+        max_length=256, fp16=False, add_sep=False,
+    )  # fmt: skip
+    stored = faiss.read_index(str(index / "index"))
+    assert fused == pytest.approx(stored.reconstruct_n(0, stored.ntotal), abs=1e-5)
+    guessed = XqgDocumentEncoder(str(model_dir), device="cpu", pooling="mean", l2_norm=True)
+    assert np.array_equal(guessed.encode(["w1"]), encoder.encode(["w1"]))  # not from its name
+    plain = encoder.encode(["w1"])
+    assert plain == pytest.approx(encoder.encoder.encode_passages(["w1"]), abs=1e-6)
+    with pytest.raises(XqgError, match="1 mappings of queries for 2 texts"):
+        encoder.encode(["w1", "w2"], queries=[{}])
+    with pytest.raises(XqgError, match="give --method"):
+        XqgDocumentEncoder(str(model_dir), device="cpu").encode(["w1"], queries=[{"te": ["w2"]}])
+
+
+def test_the_query_encoder_in_a_stock_searcher(index):
+    from pyserini.search.faiss import FaissSearcher
+
+    ours, theirs = XqgSearcher(index), FaissSearcher(str(index), XqgQueryEncoder(index))
+    for text in TOPICS.values():
+        a, b = ours.search(text, k=5), theirs.search(text, k=5)
+        assert [hit.docid for hit in a] == [hit.docid for hit in b]
+        assert [hit.score for hit in a] == pytest.approx([hit.score for hit in b], rel=1e-5)
+
+
+def test_the_query_encoder_on_a_model_folder(model_dir, tmp_path, encoder):
+    import shutil
+
+    with pytest.raises(XqgError, match="use --encoder-class auto"):
+        XqgQueryEncoder(model_dir)
+    shutil.copytree(model_dir, tmp_path / "m")
+    (tmp_path / "m/xqg_encoder.json").write_text('{"pooling": "cls"}')
+    vector = XqgQueryEncoder(tmp_path / "m").encode("w1")
+    assert vector == pytest.approx(encoder.encode_queries(["w1"])[0], abs=1e-6)
+    assert vector.shape == (16,)
+    with pytest.raises(XqgError, match="prefix 'q: ': the encoder's specification decides"):
+        XqgQueryEncoder(tmp_path / "m", prefix="q: ")
+
+
+def test_the_writer_leaves_a_whole_index_or_none(model_dir, tmp_path, encoder):
+    document_encoder = XqgDocumentEncoder(str(model_dir), device="cpu", fusion=Fusion("mean", 0.5))
+    texts, queries = ["w1", "w2 w3"], [{"te": ["w4"]}, {"te": []}]
+    batch = {
+        "id": ["007", "12#3"], "text": texts, "queries": queries,
+        "vector": document_encoder.encode(texts, queries=queries),
+    }  # fmt: skip
+    with XqgRepresentationWriter(tmp_path / "i", document_encoder) as writer:
+        writer.write(batch, ["text"])
+    searcher = XqgSearcher(tmp_path / "i")
+    assert searcher.docids == ["007", "12#3"]
+    vectors = searcher.index.reconstruct_n(0, 2)
+    assert vectors == pytest.approx(batch["vector"], abs=1e-6)
+
+    with (
+        pytest.raises(XqgError, match="duplicate docid '007'"),
+        XqgRepresentationWriter(tmp_path / "j", document_encoder) as writer,
+    ):
+        writer.write(batch)
+        writer.write(batch)
+    assert not (tmp_path / "j").exists()
+    with (
+        pytest.raises(XqgError, match="passage '007' holds NaN"),
+        XqgRepresentationWriter(tmp_path / "j", document_encoder) as writer,
+    ):
+        writer.write({**batch, "vector": np.full((2, 16), np.nan)})
+    assert not (tmp_path / "j").exists()
+    with XqgRepresentationWriter(tmp_path / "j", document_encoder) as writer:
+        writer.write(batch)
+    assert XqgSearcher(tmp_path / "j").num_docs == 2
+
+
+def test_register():
+    from pyserini.encode import document_encoder_class_map, query_encoder_class_map
+
+    register()
+    assert document_encoder_class_map["xqg"] is XqgDocumentEncoder
+    assert query_encoder_class_map["xqg"] is XqgQueryEncoder
+
+
+def test_the_stock_search_command_gives_the_same_run(index, topics, tmp_path):
+    search(["--index", str(index), "--topics", str(topics), "--output", str(tmp_path / "ours"),
+            "--hits", "30"])  # fmt: skip
+    ours = run_of(tmp_path / "ours")
+    assert {"-1018987027025691298", "007", "12#3"} <= {docid for docid, _ in ours["ar-1"]}
+    common = ("pyserini.search.faiss", "--index", index, "--topics", topics, "--encoder", index,
+              "--encoder-class", "xqg", "--hits", 30)  # fmt: skip
+    stock(*common, "--output", tmp_path / "stock")
+    stock(*common, "--output", tmp_path / "batch", "--threads", 2, "--batch-size", 2)
+    for name in ("stock", "batch"):
+        theirs = run_of(tmp_path / name)
+        assert set(theirs) == set(TOPICS)
+        for qid in TOPICS:
+            assert [docid for docid, _ in theirs[qid]] == [docid for docid, _ in ours[qid]]
+            assert [score for _, score in theirs[qid]] == pytest.approx(
+                [score for _, score in ours[qid]], rel=1e-5
+            )
+
+
+def test_pseudo_relevance_feedback(index, topics, tmp_path):
+    common = ("pyserini.search.faiss", "--index", index, "--topics", topics, "--encoder", index,
+              "--encoder-class", "xqg", "--hits", 30)  # fmt: skip
+    stock(*common, "--output", tmp_path / "plain")
+    stock(*common, "--output", tmp_path / "prf", "--prf-depth", 3, "--prf-method", "rocchio")
+    plain, prf = run_of(tmp_path / "plain"), run_of(tmp_path / "prf")
+    assert set(prf) == set(TOPICS)
+    assert prf != plain
+    # Rocchio by hand for one topic: 0.9 q + 0.1 mean of the best three
+    searcher = XqgSearcher(index)
+    query = searcher.query_encoder.encode(TOPICS["ar-1"])
+    rows = [searcher.docids.index(docid) for docid, _ in plain["ar-1"][:3]]
+    moved = 0.9 * query + 0.1 * np.mean([searcher.index.reconstruct(row) for row in rows], axis=0)
+    expected = [hit.docid for hit in searcher.search(moved[None], k=30)]
+    assert [docid for docid, _ in prf["ar-1"]] == expected
+
+
+def test_the_stock_encode_command(corpus_and_queries, model_dir, tmp_path, encoder):
+    import shutil
+
+    shutil.copytree(model_dir, tmp_path / "m")
+    (tmp_path / "m/xqg_encoder.json").write_text('{"pooling": "mean"}')
+    stock("pyserini.encode", "input", "--corpus", corpus_and_queries[0], "--fields", "text",
+          "output", "--embeddings", tmp_path / "i", "--to-faiss",
+          "encoder", "--encoder", tmp_path / "m", "--encoder-class", "xqg", "--fields", "text",
+          "--device", "cpu", "--dimension", 16)  # fmt: skip
+    index = faiss.read_index(str(tmp_path / "i/index"))
+    texts = [json.loads(line)["text"] for line in corpus_and_queries[0].read_text().splitlines()]
+    expected = XqgDocumentEncoder(str(tmp_path / "m"), device="cpu").encode(texts)
+    assert index.reconstruct_n(0, 30) == pytest.approx(expected, abs=1e-5)
+
+
+def test_fusion_and_trec_eval(index, corpus_and_queries, topics, tmp_path):
+    corpus, queries = corpus_and_queries
+    build_bm25(corpus, tmp_path / "bm25", queries=[queries])
+    for name, path in (("dense", index), ("sparse", tmp_path / "bm25")):
+        search(["--index", str(path), "--topics", str(topics), "--hits", "10",
+                "--output", str(tmp_path / name)])  # fmt: skip
+    dense, sparse = run_of(tmp_path / "dense"), run_of(tmp_path / "sparse")
+
+    stock("pyserini.fusion", "--method", "rrf", "--rrf.k", 60, "--runs", tmp_path / "dense",
+          tmp_path / "sparse", "--output", tmp_path / "rrf", "--k", 10)  # fmt: skip
+    stock("pyserini.fusion", "--method", "interpolation", "--alpha", 0.3, "--k", 10, "--runs",
+          tmp_path / "dense", tmp_path / "sparse", "--output", tmp_path / "mix")  # fmt: skip
+    rrf, mix = run_of(tmp_path / "rrf"), run_of(tmp_path / "mix")
+    for qid in TOPICS:
+        ranks = {}
+        for run in (dense, sparse):
+            for rank, (docid, _) in enumerate(run[qid], 1):
+                ranks[docid] = ranks.get(docid, 0) + 1 / (60 + rank)
+        assert dict(rrf[qid]) == pytest.approx(
+            {docid: ranks[docid] for docid, _ in rrf[qid]}, abs=1e-5
+        )
+        mixed = {d: 0.3 * dict(dense[qid]).get(d, 0) + 0.7 * dict(sparse[qid]).get(d, 0)
+                 for d in {*dict(dense[qid]), *dict(sparse[qid])}}  # fmt: skip
+        assert dict(mix[qid]) == pytest.approx({d: mixed[d] for d, _ in mix[qid]}, abs=1e-4)
+
+    best = {qid: hits[1][0] for qid, hits in rrf.items()}  # relevant: always the second hit
+    (tmp_path / "qrels").write_text("".join(f"{qid} 0 {d} 1\n" for qid, d in best.items()))
+    said = stock(
+        "pyserini.eval.trec_eval", "-m", "recip_rank", tmp_path / "qrels", tmp_path / "rrf"
+    )
+    assert said.split()[-3:] == ["recip_rank", "all", "0.5000"]

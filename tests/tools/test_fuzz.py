@@ -1,0 +1,205 @@
+"""Any bytes as input: what comes is a row or an error of ours, never a traceback.
+
+``XQG_FUZZ_EXAMPLES=15000 python -m pytest tests/test_fuzz.py`` tries 105,000 inputs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import read_lines, unpacked
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.records import (
+    PassageFormat,
+    parse_passage,
+    parse_queries,
+    parse_tsv_passage,
+)
+from pyserini_xqg.collection.topics import parse_topic, parse_tsv_topic
+
+EXAMPLES = int(os.environ.get("XQG_FUZZ_EXAMPLES", "150"))
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*unlisted language code")
+
+FORMS = [
+    PassageFormat(),
+    PassageFormat(("title", "text")),
+    PassageFormat(("title",), docid_field="key", delimiter="\t"),
+]
+NAMES = st.sampled_from(
+    "docid id _id qid key title text contents question lang generated_queries scores".split()
+)
+CODES = st.sampled_from(["te", "ar", "bn-Latn", "BN-latn", "zh-TW", "xx", "", "e", "te_IN"])
+NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, -(10**4299), 2**63])
+TEXTS = st.text(max_size=20) | st.sampled_from(["", " ", "a\tb", "a\nb", "\ufeff", "\x00", "007"])
+LEAVES = st.none() | st.booleans() | NUMBERS | TEXTS
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(CODES | NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+LISTS = st.dictionaries(CODES, st.lists(TEXTS, max_size=3) | VALUES, max_size=3)
+ROWS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(["docid", "id", "qid", "title", "lang", "key"], TEXTS | VALUES),
+        **dict.fromkeys(["text", "contents", "question"], TEXTS | VALUES),
+        "generated_queries": LISTS | VALUES,
+        "scores": st.dictionaries(CODES, st.lists(NUMBERS | st.none(), max_size=3)) | VALUES,
+    },
+)
+WHOLE = {
+    "docid": "d1", "qid": "te-1", "title": "a", "text": "b", "lang": "te",
+    "generated_queries": {"te": ["q", "r"], "ar": []}, "scores": {"te": [1, None]},
+}  # fmt: skip
+
+
+@st.composite
+def mutated(draw, lines):
+    """A line with some of its bytes left out, changed, doubled, or others put in."""
+    line = bytearray(draw(lines))
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(line)))
+        stop = draw(st.integers(start, min(start + 8, len(line))))
+        line[start:stop] = draw(
+            st.binary(max_size=6)
+            | st.just(bytes(line[start:stop]) * 2)
+            | st.sampled_from([b'"', b"\\", b"\\ud800", b"{", b"]", b"\t", b"\r", b"\n", b"\xff"])
+        )
+    return bytes(line)
+
+
+def as_json(row):
+    """With the escapes of ASCII, or without where the row has an encoding."""
+    try:
+        return json.dumps(row, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, ValueError):
+        return b"{}"
+
+
+JSON = (
+    st.binary(max_size=80)
+    | mutated(st.just(json.dumps(WHOLE).encode()))
+    | mutated(ROWS.map(as_json))
+    | st.sampled_from([b"[" * 2000, b'{"docid": ' + b"1" * 5000 + b"}", b'{"text": NaN}', b"null"])
+)
+CELLS = st.lists(TEXTS.map(str.encode) | st.binary(max_size=8), max_size=5)
+TSV = st.binary(max_size=80) | mutated(CELLS.map(b"\t".join)) | mutated(st.just(b'1\t"a"\tb\r\n'))
+
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=EXAMPLES <= 1000,  # in CI the same inputs each time
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def only_our_errors(parse, *args):
+    try:
+        return parse(*args)
+    except XqgError as error:
+        said = str(error)
+    assert said.startswith("f:1: ")
+    return None
+
+
+@fuzzed
+@given(JSON, st.sampled_from(FORMS))
+@example(b'{"docid": ' + b"1" * 5000 + b', "text": ""}', FORMS[0])
+def test_passages(line, form):
+    row = only_our_errors(parse_passage, line, "f:1", form)
+    if row is not None:
+        assert row.docid.split() == [row.docid]
+        "\n".join(row).encode()
+
+
+@fuzzed
+@given(TSV)
+def test_tsv_passages(line):
+    row = only_our_errors(parse_tsv_passage, line, "f:1")
+    if row is not None:
+        assert row.docid.split() == [row.docid]
+
+
+@fuzzed
+@given(JSON)
+@example(
+    b'{"docid": "a", "generated_queries": {"te": ["q"]}, "scores": {"te": [1%s]}}' % (b"0" * 400)
+)
+def test_queries(line):
+    row = only_our_errors(parse_queries, line, "f:1")
+    if row is not None and row.scores is not None:
+        for language, texts in row.queries.items():
+            assert len(row.scores[language]) == len(texts)
+
+
+@fuzzed
+@given(JSON, st.booleans())
+def test_topics(line, tsv):
+    row = only_our_errors(parse_topic, line, "f:1")
+    if row is not None:
+        assert row.qid.split() == [row.qid]
+        assert len(row.text.splitlines()) <= 1
+
+
+@fuzzed
+@given(TSV, st.none() | st.just("te"))
+def test_tsv_topics(line, language):
+    row = only_our_errors(parse_tsv_topic, line, "f:1", language)
+    if row is not None:
+        assert "\n" not in row.text
+
+
+@fuzzed
+@given(
+    st.lists(JSON, max_size=4),
+    st.lists(JSON, max_size=3),
+    st.binary(max_size=4),
+    st.sampled_from(["c.jsonl", "c.tsv", "c.jsonl.gz"]),
+)
+@example([b'{"docid": "d1", "text": "a"}'], [json.dumps(WHOLE).encode()], b"", "c.jsonl")
+def test_whole_files(passages, queries, end, name):
+    content = b"\n".join(passages) + end
+    with tempfile.TemporaryDirectory() as folder:
+        corpus, source, work = Path(folder, name), Path(folder, "q.jsonl"), Path(folder, "work")
+        work.mkdir()
+        corpus.write_bytes(gzip.compress(content) + end if name.endswith("gz") else content)
+        source.write_bytes(b"\n".join(queries) + end)
+        before = {corpus: corpus.read_bytes(), source: source.read_bytes()}
+        with contextlib.suppress(XqgError):
+            join = Join(corpus, [source], work)
+            rows = list(join.read_passages(0, join.passages))
+            assert len(rows) == join.passages
+            join.queries_of([row.docid for row in rows])
+            join.close()
+        assert {path: path.read_bytes() for path in before} == before
+        assert {entry.name for entry in Path(folder).iterdir()} == {name, "q.jsonl", "work"}
+
+
+@fuzzed
+@given(st.binary(max_size=200), st.booleans())
+def test_lines_and_gzip(content, packed):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.jsonl.gz" if packed else "a.jsonl")
+        path.write_bytes(content)
+        try:
+            plain = unpacked(path, Path(folder))
+        except XqgError:
+            return
+        lines = list(read_lines(plain))
+        whole = plain.read_bytes()
+        assert all(whole[x.offset : x.offset + len(x.content)] == x.content for x in lines)
+        assert b"".join(x.content for x in lines).split() == whole.split()
+        for line in lines:  # each can be found again by its place
+            assert next(read_lines(plain, line.offset, line.number)) == line
