@@ -107,8 +107,12 @@ def parse_passage(line: bytes, where: str, form: PassageFormat) -> Passage:
     XqgError
         Naming `where`, for a row that is broken or lacks a field.
     """
-    row = parse_json(line, where)
-    docid = _docid(row, where, form.docid_field)
+    return passage_of(parse_json(line, where), where, form)
+
+
+def passage_of(row: dict[str, Any], where: str, form: PassageFormat) -> Passage:
+    """As `parse_passage`, of a row that is read already."""
+    docid = docid_of(row, where, form.docid_field)
     if "text" in row:
         return Passage(docid, text_field(row, "title", where), text_field(row, "text", where))
     if "contents" not in row:
@@ -158,7 +162,7 @@ def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> Ge
         do not fit the queries.
     """
     row = parse_json(line, where)
-    docid = _docid(row, where, docid_field)
+    docid = docid_of(row, where, docid_field)
     queries = row.get("generated_queries")
     if not isinstance(queries, dict):
         raise XqgError(
@@ -204,7 +208,22 @@ def check_docid(docid: str, where: str) -> str:
     return docid
 
 
-def _docid(row: dict[str, Any], where: str, field: str | None) -> str:
+def docid_of(row: dict[str, Any], where: str, field: str | None = None) -> str:
+    """The docid of a row: a string, or an integer as its digits.
+
+    Parameters
+    ----------
+    row : dict
+    where : str
+        File and line, for the message.
+    field : str or None
+        Its name where it is none of `DOCID_FIELDS`.
+
+    Raises
+    ------
+    XqgError
+        If there is none, or white space in it.
+    """
     names = (field,) if field else DOCID_FIELDS
     docid = next((row[name] for name in names if name in row), None)
     if isinstance(docid, int) and not isinstance(docid, bool):
