@@ -60,6 +60,8 @@ class Join:
         The languages to keep; all that occur by default.
     ignore_unknown : bool
         Count queries whose docid the corpus lacks instead of refusing them.
+    corpus_name : Path or None
+        What messages call the corpus where it stands for another file, row for line.
 
     Attributes
     ----------
@@ -92,6 +94,7 @@ class Join:
         form: PassageFormat | None = None,
         languages: Sequence[str] | None = None,
         ignore_unknown: bool = False,
+        corpus_name: Path | None = None,
     ) -> None:
         self._form = form or PassageFormat()
         self._sources: list[_Source] = []
@@ -109,7 +112,7 @@ class Join:
             "pragma journal_mode=off; pragma synchronous=off;pragma cache_size=-16384;" + _SCHEMA
         )
         self._db.execute("begin")
-        self._read_corpus(corpus, work)
+        self._read_corpus(corpus, work, corpus_name)
         for number, source in enumerate(queries):
             self._read_queries(number, source, work)
         self._db.execute("commit")
@@ -174,7 +177,7 @@ class Join:
                     found[row.docid].setdefault(language, []).extend(kept)
         return [found[docid] for docid in docids]
 
-    def _read_corpus(self, path: str | Path, work: Path) -> None:
+    def _read_corpus(self, path: str | Path, work: Path, called: Path | None) -> None:
         rows: list[tuple[str, int, int]] = []
         places: list[tuple[int, int, int, int]] = []
 
@@ -184,7 +187,7 @@ class Join:
             rows.clear()
             places.clear()
 
-        for index, source, line in self._first_pass("corpus", path, work, "corpus"):
+        for index, source, line in self._first_pass("corpus", path, work, "corpus", called):
             if self._header(source, line):
                 continue
             passage = self._parse_passage(source, line)
@@ -219,7 +222,7 @@ class Join:
         self._insert(statement, rows)
 
     def _first_pass(
-        self, key: str, path: str | Path, work: Path, label: str
+        self, key: str, path: str | Path, work: Path, label: str, called: Path | None = None
     ) -> Iterator[tuple[int, _Source, Line]]:
         """Each line of an input, digesting it on the way."""
         files = input_files(path)
@@ -230,7 +233,7 @@ class Join:
             total=total, desc=f"checking {label}", unit="B", unit_scale=True, disable=None
         ) as bar:
             for name, file in zip(files, plain, strict=True):
-                source = _Source(name, file, is_tsv(name))
+                source = _Source(called or name, file, is_tsv(name))
                 index = len(self._sources)
                 self._sources.append(source)
                 for line in read_lines(file):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pyserini_xqg.collection.records import Passage
     from pyserini_xqg.encoder.encoder import Encoder
 
+    #: Docids and vectors, shape ``(n, d)``, of each block.
+    Passages: TypeAlias = Iterator[tuple[list[str], NDArray[np.float32]]]
+
 
 def encode_blocks(
     join: Join,
@@ -26,8 +29,11 @@ def encode_blocks(
     *,
     done: int = 0,
     keep_queries: bool = False,
+    given: Passages | None = None,
 ) -> Iterator[Block]:
     """Encode the passages of rows `start` to `stop`, block by block, leaving out `done` blocks.
+
+    Passages that are `given` with their vectors, from the first such block on, are not encoded.
 
     Sorting by length, batching and the removal of identical queries stay inside a block, so that a
     block's bytes do not depend on where a run began.
@@ -38,9 +44,24 @@ def encode_blocks(
         If a vector is not finite.
     """
     from pyserini_xqg.collection.shards import BLOCK
+    from pyserini_xqg.store.checks import check_finite
+
+    first = start + done * BLOCK
+    for docids, vectors in given or _encoded_passages(join, encoder, fields, first, stop):
+        by_passage = join.queries_of(docids)
+        sums, counts, kept = encode_generated(by_passage, join.languages, encoder)
+        for language in join.languages:
+            check_finite(sums[language], docids)
+        yield Block(docids, vectors, sums, counts, kept if keep_queries else None)
+
+
+def _encoded_passages(
+    join: Join, encoder: Encoder, fields: Sequence[str], start: int, stop: int
+) -> Passages:
+    from pyserini_xqg.collection.shards import BLOCK
     from pyserini_xqg.store.checks import check_finite, check_vectors
 
-    for row in range(start + done * BLOCK, stop, BLOCK):
+    for row in range(start, stop, BLOCK):
         passages = list(join.read_passages(row, min(row + BLOCK, stop)))
         docids = [passage.docid for passage in passages]
         texts, titles = texts_of(passages, fields)
@@ -48,11 +69,7 @@ def encode_blocks(
         # Passages with one text (blank, most often) rightly have one vector.
         alike = len(set(zip(titles or texts, texts, strict=True))) == 1
         (check_finite if alike else check_vectors)(vectors, docids)
-        by_passage = join.queries_of(docids)
-        sums, counts, kept = encode_generated(by_passage, join.languages, encoder)
-        for language in join.languages:
-            check_finite(sums[language], docids)
-        yield Block(docids, vectors, sums, counts, kept if keep_queries else None)
+        yield docids, vectors
 
 
 def texts_of(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.encode.groups import Groups, encoder_from
 from pyserini_xqg.index.settings import Fusion, fusion_from
+
+if TYPE_CHECKING:
+    from pyserini_xqg.collection.records import PassageFormat
+    from pyserini_xqg.encode.vector_sources import VectorSource
 
 
 def encode_here(groups: Groups) -> None:
@@ -32,18 +37,22 @@ def encode_here(groups: Groups) -> None:
 
     from pyserini_xqg.base.files import input_files
     from pyserini_xqg.collection.join import Join
-    from pyserini_xqg.collection.records import PassageFormat
     from pyserini_xqg.collection.shards import shard_range
     from pyserini_xqg.encode.check_backend import check_backend
     from pyserini_xqg.encode.estimate import estimate
 
     for path in (source.corpus, *(xqg.queries if xqg else ())):
-        input_files(path)  # a missing file is found before a model is loaded
-    encoder = encoder_from(model, xqg.generated_queries_as if xqg else None)
-    form = PassageFormat(
-        source.fields,
-        source.docid_field,
-        source.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
+        if path is not None:
+            input_files(path)  # a missing file is found before a model is loaded
+    form = _form(source)
+    vectors = vectors_from(source, form)
+    if vectors and (output.dry_run or model.check_backend):
+        raise XqgError(
+            "--dry-run and --check-backend measure how passages are encoded, which --vectors "
+            "leaves out"
+        )
+    encoder = encoder_from(
+        model, xqg.generated_queries_as if xqg else None, vectors and vectors.encoder
     )
     queries = xqg.queries if xqg else ()
     reading: dict[str, Any] = {
@@ -76,6 +85,7 @@ def encode_here(groups: Groups) -> None:
         source.corpus,
         output.embeddings,
         encoder,
+        vectors=vectors,
         queries=queries,
         fields=model.fields,
         **shard,
@@ -87,6 +97,32 @@ def encode_here(groups: Groups) -> None:
     )
 
 
+def vectors_from(source: argparse.Namespace, form: PassageFormat) -> VectorSource | None:
+    """The vectors that ``input --vectors`` names.
+
+    Raises
+    ------
+    XqgError
+        If they cannot be read, and if there is neither a corpus nor vectors.
+    """
+    if source.vectors is None:
+        if source.corpus is None:
+            raise XqgError("no passages: give input --corpus, or --vectors")
+        if source.docids or source.vector_field:
+            raise XqgError("input --docids and --vector-field go with --vectors")
+        return None
+    from pyserini_xqg.encode.vector_sources import open_vectors
+
+    return open_vectors(source.vectors, source.docids, form, source.vector_field)
+
+
+def _form(source: argparse.Namespace) -> PassageFormat:
+    from pyserini_xqg.collection.records import PassageFormat
+
+    delimiter = source.delimiter.replace("\\n", "\n").replace("\\t", "\t")
+    return PassageFormat(source.fields, source.docid_field, delimiter)
+
+
 def encode_on_ray(groups: Groups) -> None:
     from pyserini_xqg.base import ray_engine as ray
     from pyserini_xqg.encode.command import (
@@ -94,6 +130,8 @@ def encode_on_ray(groups: Groups) -> None:
     )
 
     source, output, model, xqg = groups
+    vectors = vectors_from(source, _form(source))
+    inputs = [*([source.corpus] if source.corpus else []), *(vectors.files if vectors else [])]
     sample = bool(output.dry_run or model.check_backend)
     shards = []
     for number in ray.shard_numbers(source, sample=sample):
@@ -113,7 +151,7 @@ def encode_on_ray(groups: Groups) -> None:
             if options is not None
             for name, value in ray.settings_of(options).items()
         },
-        inputs=[source.corpus, *(xqg.queries if xqg else ())],
+        inputs=[*inputs, *(xqg.queries if xqg else ())],
         overwrite=output.overwrite,
         sample=sample,
     )

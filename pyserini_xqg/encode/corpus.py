@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.manifest import MANIFEST as INDEX_MANIFEST
 from pyserini_xqg.index.manifest import index_manifest
@@ -20,14 +21,17 @@ from pyserini_xqg.index.settings import Fusion
 if TYPE_CHECKING:
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.records import PassageFormat
+    from pyserini_xqg.encode.blocks import Passages
+    from pyserini_xqg.encode.vector_sources import VectorSource
     from pyserini_xqg.encoder.encoder import Encoder
 
 
 def encode_corpus(
-    corpus: str | Path,
+    corpus: str | Path | None,
     output: str | Path,
     encoder: Encoder,
     *,
+    vectors: VectorSource | None = None,
     queries: Sequence[str | Path] = (),
     languages: Sequence[str] | None = None,
     fields: Sequence[str] = ("text",),
@@ -46,11 +50,14 @@ def encode_corpus(
 
     Parameters
     ----------
-    corpus : path-like
-        Passages: a JSONL or TSV file, ``.gz`` or not, or a folder of them.
+    corpus : path-like or None
+        Passages: a JSONL or TSV file, ``.gz`` or not, or a folder of them. Beside `vectors` it is
+        where the texts are that the encoder is checked with.
     output : path-like
         The folder to make.
     encoder : Encoder
+    vectors : VectorSource or None
+        Take these for the passages' vectors, in their order, and encode queries only.
     queries : sequence of path-like
         Generated queries; none encodes passages only.
     languages : sequence of str or None
@@ -75,12 +82,14 @@ def encode_corpus(
     Raises
     ------
     XqgError
-        For bad input, settings that do not fit, or vectors that are not finite.
+        For bad input, settings that do not fit, vectors that are not finite, or `vectors` that
+        are not the encoder's.
     """
     from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.base.progress import with_bar
     from pyserini_xqg.collection.join import Join
-    from pyserini_xqg.collection.shards import shard_range
+    from pyserini_xqg.collection.shards import BLOCK, shard_range
+    from pyserini_xqg.encode.adopt import adopt, in_blocks
     from pyserini_xqg.encode.blocks import encode_blocks
     from pyserini_xqg.encoder.probes import make_probes
     from pyserini_xqg.index.flat import FlatIndexWriter
@@ -89,14 +98,20 @@ def encode_corpus(
 
     manifest_name = MANIFEST if to_faiss is None else INDEX_MANIFEST
     with OutputFolder(output, manifest_name, overwrite=overwrite) as folder:
+        adopted = None
+        if vectors is not None:
+            adopted = adopt(vectors, encoder, folder.work, corpus, fields, form)
+        passages = adopted.docids if adopted else corpus
+        if passages is None:
+            raise XqgError("no passages: give a corpus or vectors")
         join = Join(
-            corpus, queries, folder.work, form=form, languages=languages,
-            ignore_unknown=ignore_unknown,
+            passages, queries, folder.work, form=None if adopted else form, languages=languages,
+            ignore_unknown=ignore_unknown, corpus_name=vectors and vectors.path,
         )  # fmt: skip
         start, stop = shard_range(join.passages, shard_id, shard_num)
         facts: dict[str, Any] = {
             "encoder": encoder.spec.to_dict(),
-            "inputs": join.digests,
+            "inputs": {**join.digests, **({"corpus": adopted.digest} if adopted else {})},
             "fields": list(fields),
             "shard": [shard_id, shard_num],
             "batch_size": encoder.batch_size,
@@ -114,6 +129,15 @@ def encode_corpus(
             if language in join.languages or language == "und"
         }
         facts["probes"] = make_probes(encoder, samples)
+        if adopted:
+            facts["adopted"] = adopted.facts
+            if not adopted.has_text:
+                join.empty_texts = 0  # unknown, not empty
+
+        def given() -> Passages | None:
+            first = start + folder.blocks * BLOCK
+            return vectors and in_blocks(vectors, first, stop, folder.work)
+
         if to_faiss is None:
             writer = StoreWriter(
                 folder,
@@ -125,8 +149,9 @@ def encode_corpus(
                 keep_queries=keep_queries,
             )
             blocks = encode_blocks(
-                join, encoder, fields, start, stop, done=folder.blocks, keep_queries=keep_queries
-            )
+                join, encoder, fields, start, stop, done=folder.blocks, keep_queries=keep_queries,
+                given=given(),
+            )  # fmt: skip
             for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
                 writer.append(block)
             writer.finish(
@@ -142,7 +167,9 @@ def encode_corpus(
             to_faiss.check(join.languages)
             flat = FlatIndexWriter(folder, {**plan, "fusion": asdict(to_faiss)}, encoder.dimension)
             counts = _count_queries(join, start, start + folder.rows)
-            blocks = encode_blocks(join, encoder, fields, start, stop, done=folder.blocks)
+            blocks = encode_blocks(
+                join, encoder, fields, start, stop, done=folder.blocks, given=given()
+            )
             for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
                 flat.append(block.docids, to_faiss.apply(block))
                 for language, of_language in block.counts.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
@@ -63,8 +64,11 @@ def parse_groups(argv: Sequence[str]) -> Groups:
         else:
             current.append(word)
         before = word
-    if missing := [name for name in ("input", "output", "encoder") if name not in parts]:
+    # What is recorded with vectors may name the encoder.
+    needed = ("input", "output") if "--vectors" in argv else ("input", "output", "encoder")
+    if missing := [name for name in needed if name not in parts]:
         raise XqgError(f"missing group(s): {', '.join(missing)}; see {_PROGRAM} --help")
+    parts.setdefault("encoder", [])
     given = {name: parsers[name].parse_args(words) for name, words in parts.items()}
     return Groups(given["input"], given["output"], given["encoder"], given.get("xqg"))
 
@@ -86,7 +90,15 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
         for name in ("input", "output", "encoder", "xqg")
     }
     add = parsers["input"].add_argument
-    add("--corpus", required=True, help="passages: JSONL or TSV, .gz or not, a file or a folder")
+    add("--corpus", help="passages: JSONL or TSV, .gz or not, a file or a folder")
+    add(
+        "--vectors",
+        metavar="PATH",
+        help="passages' vectors that exist, instead of encoding passages: pyserini.encode's JSONL "
+        "or FAISS folder, .npy, Parquet, a folder of Hugging Face datasets, or a store",
+    )
+    add("--docids", metavar="FILE", help="of --vectors X.npy: one docid a line, or .npy")
+    add("--vector-field", help="the vector's field where it is none of vector, embedding, emb")
     add(
         "--fields",
         nargs="+",
@@ -173,8 +185,14 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     add("--trust-remote-code", action="store_true", default=None, help="run the hub's own code")
 
 
-def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = None) -> Encoder:
+def encoder_from(
+    model: argparse.Namespace,
+    generated_queries_as: str | None = None,
+    recorded: EncoderSpec | None = None,
+) -> Encoder:
     """The encoder that the options of `add_encoder_options` describe.
+
+    Where they name none, the one that is `recorded` with what it encoded.
 
     Raises
     ------
@@ -183,23 +201,27 @@ def encoder_from(model: argparse.Namespace, generated_queries_as: str | None = N
     """
     from pyserini_xqg.encoder.encoder import Encoder
 
-    spec = EncoderSpec.resolve(
-        model.encoder,
-        model.preset,
-        revision=model.revision,
-        pooling=model.pooling,
-        l2_norm=model.l2_norm,
-        dtype="float16" if model.fp16 else model.dtype,
-        backend=model.backend,
-        query_prefix=model.query_prefix,
-        passage_prefix=_passage_prefix(model),
-        query_max_length=model.query_max_length,
-        max_length=model.max_length,
-        query_model=model.query_encoder,
-        add_sep=model.add_sep,
-        trust_remote_code=model.trust_remote_code,
-        generated_queries_as=generated_queries_as,
-    )
+    settings = {
+        "revision": model.revision,
+        "pooling": model.pooling,
+        "l2_norm": model.l2_norm,
+        "dtype": "float16" if model.fp16 else model.dtype,
+        "backend": model.backend,
+        "query_prefix": model.query_prefix,
+        "passage_prefix": _passage_prefix(model),
+        "query_max_length": model.query_max_length,
+        "max_length": model.max_length,
+        "query_model": model.query_encoder,
+        "add_sep": model.add_sep,
+        "trust_remote_code": model.trust_remote_code,
+        "generated_queries_as": generated_queries_as,
+    }
+    if recorded and not (model.encoder or model.preset):
+        given = {name: value for name, value in settings.items() if value is not None}
+        # The hub's code runs for whoever asks in this very command, not for what a file says.
+        spec = replace(recorded, **{"trust_remote_code": False, **given})
+    else:
+        spec = EncoderSpec.resolve(model.encoder, model.preset, **settings)
     if model.pooling is None and spec == EncoderSpec(spec.model):
         print(
             f"note: nothing is known of {spec.model}: taking Pyserini's defaults (pooling cls, no "

@@ -63,7 +63,7 @@ def check_probes(encoder: Encoder, probes: Sequence[Mapping[str, Any]], where: s
             "was built with, with --encoder"
         )
     texts = [probe["text"] for probe in probes]
-    cosines, ratio = _compare(encoder.encode_queries(texts), expected)
+    cosines, ratio = compare(encoder.encode_queries(texts), expected)
     worst = int(cosines.argmin())
     if cosines[worst] >= MIN_COSINE and 0.99 <= ratio <= 1.01:
         return
@@ -76,9 +76,10 @@ def check_probes(encoder: Encoder, probes: Sequence[Mapping[str, Any]], where: s
     )
 
 
-def _compare(
+def compare(
     vectors: NDArray[np.float32], expected: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], float]:
+    """The cosine of each pair of rows, and how much longer the first are in all."""
     norms = np.linalg.norm(vectors, axis=1), np.linalg.norm(expected, axis=1)
     product = norms[0] * norms[1]
     dots = (vectors * expected).sum(axis=1)
@@ -101,7 +102,7 @@ def _difference(
     try:
         for pooling in ("cls", "mean", "last"):
             encoder.use(replace(spec, pooling=pooling))
-            cosines, _ = _compare(encoder.encode_queries(texts), expected)
+            cosines, _ = compare(encoder.encode_queries(texts), expected)
             if cosines.min() >= MIN_COSINE:
                 if pooling != spec.pooling:
                     return f"What differs is the pooling: {spec.pooling} here, {pooling} there"
