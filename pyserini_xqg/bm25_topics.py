@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing, written_whole
+from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.topics import read_topics
 from pyserini_xqg.index.bm25 import NGRAMS, query_text
 from pyserini_xqg.index.manifest import read_manifest
@@ -66,7 +67,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--index", required=True, metavar="DIR", help="a BM25 index of ours")
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
-    parser.add_argument("--language", help="write the topics in this language alone")
+    parser.add_argument(
+        "--language",
+        type=code_of("--language"),
+        metavar="CODE",
+        help="write the topics in this language alone",
+    )
     parser.add_argument("--output", required=True, metavar="TSV")
     parser.add_argument("--overwrite", action="store_true")
     args = parser.parse_args(argv)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.collection.runs import Hit, Run, write_run
-from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join
 from pyserini_xqg.search.routing import add_detect_option, detected
 from pyserini_xqg.search.run_fusion import fuse_runs
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--dense", required=True, metavar="DIR", help="an index of ours")
     parser.add_argument("--sparse", required=True, metavar="DIR", help="a BM25 index of ours")
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
-    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
+    add_language_option(parser)
     add_detect_option(parser)
     parser.add_argument("--output", required=True, metavar="RUN")
     parser.add_argument("--runtag", default="xqg-hybrid")

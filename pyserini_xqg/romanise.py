@@ -20,10 +20,10 @@ from typing import Any
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import input_files, is_tsv, read_lines, unpacked
 from pyserini_xqg.base.output import OutputFolder
-from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.records import parse_json, parse_queries
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.collection.topics import parse_topic, parse_tsv_topic
+from pyserini_xqg.collection.topics import add_language_option, parse_topic, parse_tsv_topic
 from pyserini_xqg.generate.corpus import ROWS, check_file_name, hand_over, pack
 
 #: ISO 639-3 codes, by which uroman knows languages, of those that are not written in Latin letters.
@@ -213,21 +213,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--queries", nargs="+", metavar="FILE", help="generated queries, JSONL")
     what.add_argument("--topics", metavar="FILE", help="JSONL, or TSV with --language")
-    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
-    parser.add_argument(
-        "--languages",
-        nargs="+",
+    add_language_option(parser)
+    add_languages_option(
+        parser,
+        "bn ar ...: queries in them are put in Latin letters beside their own; topics instead",
         required=True,
-        metavar="CODE",
-        help="bn ar ...: queries in them are put in Latin letters beside their own; topics instead",
     )
     parser.add_argument("--output", required=True, metavar="FILE")
     parser.add_argument("--overwrite", action="store_true")
     args = parser.parse_args(argv)
-    languages = list(dict.fromkeys(check_language(code, "--languages") for code in args.languages))
+    languages = list(dict.fromkeys(args.languages))
     for language in languages:
         latin(language)
-    spoken = check_language(args.language, "--language") if args.language else None
+    spoken: str | None = args.language
     if spoken and args.queries:
         raise XqgError("--language goes with --topics; queries name their languages")
     if args.topics and spoken is None and any(map(is_tsv, input_files(args.topics))):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import warnings
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
@@ -68,13 +70,17 @@ def check_language(code: str, where: str = "language") -> str:
     Raises
     ------
     XqgError
-        If the code is not well-formed. A well-formed one that `NAMES` does not list only warns.
+        If the code is not well-formed, or is a language's name: no language is registered under
+        four letters or more (RFC 5646, section 2.2.1). A well-formed one that `NAMES` does not list
+        only warns.
     """
     match = _WELL_FORMED.fullmatch(code)
-    if not match:
+    if not match or len(match["language"].partition("-")[0]) > 3:
+        named = [known for known, name in NAMES.items() if name.lower() == code.strip().lower()]
+        meant = f"; {code.strip()} is {named[0]!r}" if named else ""
         raise XqgError(
             f"{where}: {code!r} is not a language code; expected a BCP 47 tag such as 'te' or "
-            "'bn-Latn'"
+            f"'bn-Latn'{meant}"
         )
     language = match["language"].lower()
     if language not in NAMES:
@@ -86,6 +92,25 @@ def check_language(code: str, where: str = "language") -> str:
         canonical += "-" + match["region"].upper()
     rest = code[len(canonical) :]
     return canonical + rest.lower()
+
+
+def code_of(option: str) -> Callable[[str], str]:
+    """The ``type`` of a command's option that takes a language, so that nothing runs before a wrong
+    one is refused.
+
+    Parameters
+    ----------
+    option : str
+        As it is spelled, for the message.
+    """
+    return partial(check_language, where=option)
+
+
+def add_languages_option(
+    parser: argparse._ActionsContainer, help: str, option: str = "--languages", **more: Any
+) -> None:
+    """An option that takes some languages; `more` are further arguments of ``add_argument``."""
+    parser.add_argument(option, nargs="+", type=code_of(option), metavar="CODE", help=help, **more)
 
 
 def scripts_of(code: str) -> tuple[str, ...]:

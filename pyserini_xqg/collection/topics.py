@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import input_files, parsed_rows
-from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.languages import check_language, code_of
 from pyserini_xqg.collection.records import parse_json, text_field, tsv_cells
 
 #: The field of a topic's row, and what there may be in it: a passage that could answer the topic,
@@ -41,6 +42,16 @@ class Topic(NamedTuple):
     text: str
     language: str
     expansions: tuple[Expansion, ...] = ()
+
+
+def add_language_option(parser: argparse._ActionsContainer) -> None:
+    """``--language``, of commands that read topics."""
+    parser.add_argument(
+        "--language",
+        type=code_of("--language"),
+        metavar="CODE",
+        help="of all topics, instead of their own 'lang'",
+    )
 
 
 def read_topics(path: str | Path, language: str | None = None) -> list[Topic]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.ray_engine import add_ray_options
+from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.presets import PRESETS
 from pyserini_xqg.encoder.spec import DTYPES, POOLINGS, SIDES, EncoderSpec
@@ -142,7 +143,7 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
 
     add = parsers["xqg"].add_argument
     add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
-    add("--languages", nargs="+", help="keep these only")
+    add_languages_option(parsers["xqg"], "keep these only")
     add(
         "--ignore-unknown",
         action="store_true",

@@ -15,6 +15,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.collection.languages import code_of
+from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.expand.expander import TRANSLATE, QueryExpander
 from pyserini_xqg.expand.prompts import STRATEGIES, TASKS
 from pyserini_xqg.generate.options import (
@@ -132,12 +134,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--topics", required=True, help="JSONL or TSV")
-    add("--language", help="of all topics, instead of their own 'lang'")
+    add_language_option(parser)
     add("--output", required=True, metavar="FILE",
         help="the topics with a field 'expansions'; all else is kept byte for byte")  # fmt: skip
     add("--kind", default="passage", choices=TASKS, help="what to write (%(default)s)")
     add("--number", type=int, default=1, help="of texts for each topic (%(default)s)")
-    add("--to", metavar="LANG", help="the language to write in; by default the topic's own")
+    add(
+        "--to",
+        type=code_of("--to"),
+        metavar="CODE",
+        help="the language to write in; by default the topic's own",
+    )
     add("--translate", choices=TRANSLATE, help="by way of a translation to that language: of the "
         "topic, before anything is written, or of what was written")  # fmt: skip
     add("--overwrite", action="store_true")

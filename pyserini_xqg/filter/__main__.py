@@ -14,6 +14,7 @@ from typing import Any
 
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.ray_engine import add_ray_options
+from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.encode.groups import add_encoder_options
 
 
@@ -171,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--identify",
         nargs="*",
+        type=code_of("--identify"),
         metavar="CODE",
         help="drop queries that are rather in another language of the input, or in one of these "
         "(mostly the passages' own, such as en)",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.ray_engine import add_ray_options
+from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS
 from pyserini_xqg.generate.options import (
     add_model_options,
@@ -213,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--engine", default="local", choices=ENGINES, help="where the model runs; ray makes every "
         "shard, FILE-0 and so on")  # fmt: skip
     add_model_options(group)  # several devices, cuda:0,cuda:1, are a process each
-    add("--languages", nargs="+", required=True, metavar="CODE", help="ar bn fi ...")
+    add_languages_option(group, "ar bn fi ...", required=True)
     add("--num-queries", type=int, default=5, help="for each passage and language (%(default)s)")
     add("--preset", choices=(*PROMPTS, *CHAT_PROMPTS), help="prompt and sampling (xqg for T5 and "
         "mT5, chat for decoder-only models, few-shot for a server)")  # fmt: skip

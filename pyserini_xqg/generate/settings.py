@@ -12,7 +12,7 @@ from typing import Any
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.encoder.spec import DTYPES
-from pyserini_xqg.generate.prompts import PROMPTS, check_template
+from pyserini_xqg.generate.prompts import PROMPTS, check_template, fill
 
 #: The kinds of model, and the prompt that each has by default.
 DEFAULT_PROMPTS = {"seq2seq": "xqg", "causal": "chat"}
@@ -71,6 +71,8 @@ class Settings:
         if self.dtype not in DTYPES:
             raise XqgError(f"--dtype {self.dtype!r} is none of {', '.join(DTYPES)}")
         check_template(self.template)
+        for language in self.languages:  # a name that is not known is found before the model loads
+            fill(self.template, language, "", "")
 
     @classmethod
     def resolve(
@@ -105,6 +107,7 @@ class Settings:
         """
         if preset is not None and preset not in PROMPTS:
             raise XqgError(f"--preset {preset!r} is none of {', '.join(PROMPTS)}")
+        codes = tuple(dict.fromkeys(check_language(code, "--languages") for code in languages))
         if Path(generator).is_dir():  # a run is taken up from any working directory
             generator = str(Path(generator).resolve())
         model_type, kind = _kind_of(generator, revision)
@@ -122,7 +125,6 @@ class Settings:
                 "--trim-vocabulary reads the vocabularies of T5 and mT5; for a decoder-only model "
                 "leave it out"
             )
-        codes = tuple(dict.fromkeys(check_language(code, "--languages") for code in languages))
         return cls(generator, kind, codes, revision=revision, **sampling)
 
     def to_dict(self) -> dict[str, Any]:

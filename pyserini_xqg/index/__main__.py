@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.in_memory import TYPES
 from pyserini_xqg.index.settings import Fusion, add_fusion_options, fusion_from
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "parquet: vectors for other software; bm25: Lucene over the text of passages and queries",
     )
     add_fusion_options(parser, routes=True)
-    parser.add_argument("--languages", nargs="+", help="fold in these only")
+    add_languages_option(parser, "fold in these only")
     parser.add_argument(
         "--centre", action="store_true", help="subtract each language's mean query vector"
     )
@@ -98,7 +98,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pyserini_xqg.index.recall import encode_topics
     from pyserini_xqg.store.store import Store
 
-    languages = args.languages and [check_language(code, "--languages") for code in args.languages]
     store = Store(args.embeddings)
     build = build_routed if args.routed else build_index
     build(
@@ -106,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.output,
         fusion,
         to=args.to,
-        languages=languages,
+        languages=args.languages,
         overwrite=args.overwrite,
         index_type=args.type or "flat",
         m=args.M or 16,

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import input_files, read_lines, unpacked, written_whole
-from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.languages import check_language, code_of
 from pyserini_xqg.collection.records import parse_json
 
 # What has no short answer that a passage could hold.
@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--input", required=True, help="mkqa.jsonl or mkqa.jsonl.gz")
     parser.add_argument("--answers-in", default="en", help="the language of the passages (en)")
-    parser.add_argument("--languages", nargs="+", help="of the questions (all)")
+    parser.add_argument(
+        "--languages", nargs="+", type=code_of("--languages"), help="of the questions (all)"
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
     args = parser.parse_args(argv)
     count = 0

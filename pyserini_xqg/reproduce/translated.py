@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import written_whole
-from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.topics import Expansion, Topic, read_topics
 from pyserini_xqg.expand.topics import with_field
 
@@ -74,7 +74,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         prog="python -m pyserini_xqg.reproduce.translated", description=__doc__
     )
     parser.add_argument("--topics", required=True, help="JSONL, in all languages")
-    parser.add_argument("--to", default="en", metavar="LANG", help="the texts' language (en)")
+    parser.add_argument(
+        "--to",
+        type=code_of("--to"),
+        default="en",
+        metavar="CODE",
+        help="the texts' language (en)",
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
     parser.add_argument(
         "--beside", action="store_true", help="keep the topics, and write the texts as expansions"
@@ -86,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.after and not args.beside:
         raise XqgError("--after goes with --beside")
-    topics, language = read_topics(args.topics), check_language(args.to, "--to")
+    topics, language = read_topics(args.topics), args.to
     if args.beside:
         topics = expanded(topics, language, after=args.after)
     else:

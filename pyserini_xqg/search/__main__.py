@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
-from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.search.joining import add_join_options, check_join
 from pyserini_xqg.search.routing import add_detect_option, detected
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="FAISS, Lucene, routed or BM25; several dense ones (shards) are searched as one",
     )
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
-    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
+    add_language_option(parser)
     add_detect_option(parser)
     parser.add_argument("--output", required=True, metavar="RUN")
     parser.add_argument("--output-format", default="trec", choices=("trec", "msmarco"))

@@ -17,6 +17,7 @@ import os
 from collections.abc import Sequence
 
 from pyserini_xqg.base.errors import run_command
+from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.encoder.spec import POOLINGS, SIDES
 from pyserini_xqg.train.adaptation import add_language_model_options, add_vocabulary_options
 from pyserini_xqg.train.negatives import SIMILARITY
@@ -136,7 +137,8 @@ def _generator_options(parser: argparse.ArgumentParser) -> None:
         help="training pairs: Tevatron JSONL (as xor-tydi), SQuAD-style JSON, JSONL of passages "
         "with generated queries, or TSV: language, query, title, text")  # fmt: skip
     add("--dev", nargs="+", required=True, metavar="FILE", help="dev pairs, in any of these forms")
-    add("--language", "--languages", nargs="+", default=[], metavar="CODE", dest="languages",
+    add("--language", "--languages", nargs="+", type=code_of("--languages"), default=[],
+        metavar="CODE", dest="languages",
         help="of rows that do not say theirs; if several, the query's script decides")  # fmt: skip
 
     add = parser.add_argument_group("training").add_argument

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
+from pyserini_xqg.collection.languages import add_languages_option, code_of
 from pyserini_xqg.train.extension import INITIAL
 from pyserini_xqg.train.language_model import LanguageModelSettings, train_language_model
 from pyserini_xqg.train.settings import DTYPES
@@ -22,8 +23,13 @@ def add_vocabulary_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_vocabulary)
     add = parser.add_argument
     add("--data", nargs="+", required=True, metavar="FILE", help=f"texts to learn from. {_TEXTS}")
-    add("--languages", nargs="+", default=[], metavar="CODE", help="learn from texts in these only")
-    add("--language", default="", metavar="CODE", help="of texts that do not say theirs")
+    add_languages_option(parser, "learn from texts in these only", default=[])
+    add(
+        "--language",
+        type=code_of("--language"),
+        metavar="CODE",
+        help="of texts that do not say theirs",
+    )
     add("--dev", nargs="+", default=[], metavar="FILE",
         help="texts to count tokens on, in any of these forms (those of --data)")  # fmt: skip
     add("--model", required=True, help="hub name or folder of the model to extend")
@@ -44,7 +50,7 @@ def _vocabulary(given: argparse.Namespace) -> None:
         given.output,
         _settings(VocabularySettings, given),
         languages=given.languages,
-        language=given.language,
+        language=given.language or "",
         dev=given.dev,
         overwrite=given.overwrite,
     )

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 
+from pyserini_xqg.base.commands import main_of
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import check_language, detect_language
 
@@ -32,6 +33,52 @@ def test_canonical_case(code, canonical):
 def test_malformed(code):
     with pytest.raises(XqgError, match=r"q\.jsonl:3: .* is not a language code; expected a BCP 47"):
         check_language(code, "q.jsonl:3")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("finnish", "; finnish is 'fi'"), ("Arabic", "; Arabic is 'ar'"), ("klingon", "'bn-Latn'")],
+)
+def test_a_language_s_name_is_no_code(name, meant):
+    with pytest.raises(XqgError, match=f"{name!r} is not a language code; .*{meant}$"):
+        check_language(name)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "generate --languages",
+        "expand --language",
+        "expand --to",
+        "filter --identify",
+        "encode input --corpus c output --embeddings d encoder --encoder e xqg --languages",
+        "index --languages",
+        "search --language",
+        "hybrid --language",
+        "bm25_topics --language",
+        "romanise --languages",
+        "romanise --language",
+        "reproduce.mkqa --languages",
+        "reproduce.translated --to",
+        "train generator --language",
+        "train vocabulary --languages",
+        "train vocabulary --language",
+        "evaluate trec --languages",
+        "evaluate compare --languages",
+        "evaluate compare --language",
+        "evaluate sweep --languages",
+        "evaluate sweep --topic-languages",
+        "evaluate controls --languages",
+        "evaluate resource --languages",
+        "evaluate returned --language",
+        "evaluate leakage --language",
+    ],
+)
+def test_every_command_refuses_a_name_before_anything_else(command):
+    module, *words = command.split()
+    option = words[-1]
+    with pytest.raises(XqgError, match=f"^{option}s?: 'finnish' is not a language code"):
+        main_of(f"pyserini_xqg.{module}")([*words, "finnish"])
 
 
 def test_unlisted_ones_warn():

@@ -14,8 +14,9 @@ from pyserini_xqg.collection.judged import (
     read_clusters,
     read_collection,
 )
+from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.runs import file_names, read_runs
-from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.evaluate.by_query import read_by_query
 from pyserini_xqg.evaluate.compare.changes import changes_section
 from pyserini_xqg.evaluate.compare.differences import Comparison, System, system_of_run
@@ -103,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add = parser.add_argument
     add("--topics", required=True, help="JSONL or TSV")
-    add("--language", help="of all topics, instead of their own 'lang'")
-    add("--languages", nargs="+", help="compare on the topics in these only")
+    add_language_option(parser)
+    add_languages_option(parser, "compare on the topics in these only")
     add("--qrels", help="in TREC format")
     add("--baseline", required=True, metavar="RUN")
     add("--runs", nargs="+", required=True, metavar="RUN", help="the first is the primary test's")

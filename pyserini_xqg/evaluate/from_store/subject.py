@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection
-from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.languages import add_languages_option, code_of
+from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
 from pyserini_xqg.evaluate.from_store.retrieval import Name, Part, System, open_encoder, retrieve
 from pyserini_xqg.evaluate.report.publish import add_output_options
@@ -131,10 +132,15 @@ def add_subject_options(parser: argparse.ArgumentParser) -> None:
     add("--embeddings", nargs="+", required=True, metavar="STORE", help="one store, or its shards")
     add("--topics", required=True, help="JSONL or TSV")
     add("--qrels", required=True, help="in TREC format")
-    add("--language", help="of all topics, instead of their own 'lang'")
-    add("--topic-languages", nargs="+", help="those of the mean (all)")
+    add_language_option(parser)
+    add(
+        "--topic-languages",
+        nargs="+",
+        type=code_of("--topic-languages"),
+        help="those of the mean (all)",
+    )
     add("--clusters", help="topic id and cluster, a topic a line (by relevant passage)")
-    add("--languages", nargs="+", help="fold in these only")
+    add_languages_option(parser, "fold in these only")
     add("--centre", action="store_true", help="subtract each language's mean query vector")
     add("--encoder", help="another place of the model that the store was encoded with")
     add("--device", help="of the encoder; by default the first accelerator there is")
@@ -157,12 +163,12 @@ def subjects_from(
 
     if args.draws < 1:
         raise XqgError(f"--draws {args.draws}: expected at least 1")
-    languages = store.choose(_checked(args.languages, "--languages"))
+    languages = store.choose(args.languages)
     if not languages:
         raise XqgError(
             f"{store.paths[0]} holds no generated queries; encode with xqg --queries for this"
         )
-    asked = _checked(args.topic_languages, "--topic-languages")
+    asked = args.topic_languages
     for there in (collection.by() for collection in collections):
         if missing := [code for code in asked or () if code not in there]:
             raise XqgError(
@@ -182,7 +188,3 @@ def subjects_from(
         )
         for collection in collections
     ]
-
-
-def _checked(codes: Sequence[str] | None, option: str) -> list[str] | None:
-    return None if codes is None else [check_language(code, option) for code in codes]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection, read_collection
 from pyserini_xqg.collection.runs import read_runs
-from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.evaluate.leakage.contamination import contamination_section, spec_of
 from pyserini_xqg.evaluate.leakage.near_duplicates import LENGTH, THRESHOLD, scan
 from pyserini_xqg.evaluate.leakage.questions import stream_questions
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         prog="python -m pyserini_xqg.evaluate leakage", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--topics", help="JSONL or TSV")
-    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
+    add_language_option(parser)
     parser.add_argument("--queries", nargs="+", help="generated queries, as the encoder took them")
     parser.add_argument(
         "--train",

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import BY, Collection, check_judged, read_collection
+from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.runs import read_run
+from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.evaluate.leakage.contamination import spec_of
 from pyserini_xqg.evaluate.leakage.questions import stream_questions
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
@@ -52,9 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
     parser.add_argument("--qrels", required=True, help="in TREC format")
-    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
+    add_language_option(parser)
     parser.add_argument("--clusters", help="topic id and cluster, a topic a line")
-    parser.add_argument("--languages", nargs="+", help="those to look at (all)")
+    parser.add_argument(
+        "--languages", nargs="+", type=code_of("--languages"), help="those to look at (all)"
+    )
     parser.add_argument("--baseline", required=True, metavar="RUN")
     parser.add_argument("--run", required=True, metavar="RUN")
     parser.add_argument("--measure", default="RR@10", help="as ir_measures spells it")

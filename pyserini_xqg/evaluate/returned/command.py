@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Qrels, read_collection
 from pyserini_xqg.collection.runs import read_runs
-from pyserini_xqg.collection.topics import read_topics
+from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.returned.passages import collection_facts
 from pyserini_xqg.evaluate.returned.rankings import PERSISTENCE, top
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--runs", nargs="+", required=True, metavar="RUN")
     parser.add_argument("--topics", help="JSONL or TSV; their languages group the tables")
-    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
+    add_language_option(parser)
     parser.add_argument("--qrels", help="adds kinds of misses; needs --topics")
     parser.add_argument("--corpus", help="titles, scripts, and languages where its rows have lang")
     parser.add_argument(

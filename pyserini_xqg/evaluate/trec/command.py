@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import BY, check_judged, read_collection
+from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.runs import read_runs
+from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.evaluate.by_query import write_by_query
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.report.sections import Section
@@ -25,13 +27,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         prog="python -m pyserini_xqg.evaluate trec", description=__doc__
     )
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
-    parser.add_argument("--language", help="of all topics, instead of their own 'lang'")
+    add_language_option(parser)
     parser.add_argument("--qrels", required=True, help="in TREC format")
     parser.add_argument("--runs", nargs="+", required=True, help="TREC runs")
     parser.add_argument("--clusters", help="topic id and cluster, a topic a line")
     parser.add_argument("--measures", nargs="+", default=list(MEASURES), help="as ir_measures does")
     parser.add_argument("--by", default="lang", choices=BY)
-    parser.add_argument("--languages", nargs="+", help="those of the mean (all); with --by lang")
+    parser.add_argument(
+        "--languages",
+        nargs="+",
+        type=code_of("--languages"),
+        help="those of the mean (all); with --by lang",
+    )
     parser.add_argument("--by-query", metavar="CSV", help="write every topic's scores (one run)")
     parser.add_argument(
         "--no-check", action="store_true", help="do not compute them again by Pyserini's trec_eval"
