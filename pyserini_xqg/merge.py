@@ -17,6 +17,8 @@ import numpy as np
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.cutting import cut, recut
+from pyserini_xqg.store.sample import thinned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +64,7 @@ def merge_stores(
     manifests = [shard.manifest for shard in shards]
     _check_same(together.paths, manifests, _STORE_KEYS)
     facts = {**together.manifest, **_facts(together.paths, manifests)}
-    keep = bool(together.manifest["kept_queries"])
+    keep, rates = bool(together.manifest["kept_queries"]), together.sample_rates
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         _check_docids(together.paths, folder.work)
         writer = StoreWriter(
@@ -73,8 +75,9 @@ def merge_stores(
             languages=together.languages,
             dtype=together.manifest["dtype"],
             keep_queries=keep,
+            sample_rates=rates,
         )
-        for block in recut(_read_from(shards, folder.rows, keep)):
+        for block in recut(_read_from(shards, folder.rows, keep, rates or {})):
             writer.append(block)
         writer.finish(facts)
 
@@ -130,18 +133,6 @@ def merge_indexes(
         for docids, vectors in _read_flat(folders, manifests, folder.blocks):
             writer.append(docids, vectors)
         writer.finish(facts)
-
-
-def recut(blocks: Iterator[Block]) -> Iterator[Block]:
-    """The same passages in blocks of `BLOCK`, the last one shorter."""
-    rest: Block | None = None
-    for block in blocks:
-        rest = block if rest is None else _glue(rest, block)
-        while len(rest.docids) >= BLOCK:
-            yield _cut(rest, 0, BLOCK)
-            rest = _cut(rest, BLOCK, len(rest.docids))
-    if rest is not None and rest.docids:
-        yield rest
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -224,42 +215,21 @@ def _check_docids(paths: Sequence[Path], work: Path) -> None:
         )
 
 
-def _read_from(shards: Sequence[Store], row: int, keep: bool) -> Iterator[Block]:
+def _read_from(
+    shards: Sequence[Store], row: int, keep: bool, rates: Mapping[str, float]
+) -> Iterator[Block]:
     for shard in shards:
         if row < shard.passages:
-            for block in shard.blocks(start=row // BLOCK, keep=keep):
-                yield _cut(block, row % BLOCK, len(block.docids))
+            for block in shard.blocks(start=row // BLOCK, keep=keep, sample=bool(rates)):
+                if block.sample:
+                    sample = {
+                        code: thinned(of, block.docids, rates[code])
+                        for code, of in block.sample.items()
+                    }
+                    block = block._replace(sample=sample)
+                yield cut(block, row % BLOCK, len(block.docids))
                 row = 0
         row = max(row - shard.passages, 0)
-
-
-def _cut(block: Block, start: int, stop: int) -> Block:
-    def kept(language: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        ends = np.concatenate([[0], np.cumsum(block.counts[language])])
-        return vectors[ends[start] : ends[stop]]
-
-    return Block(
-        block.docids[start:stop],
-        block.passages[start:stop],
-        {language: sums[start:stop] for language, sums in block.sums.items()},
-        {language: counts[start:stop] for language, counts in block.counts.items()},
-        block.queries and {name: kept(name, vectors) for name, vectors in block.queries.items()},
-    )
-
-
-def _glue(first: Block, second: Block) -> Block:
-    def both(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: np.concatenate([one[name], two[name]]) for name in one}
-
-    return Block(
-        first.docids + second.docids,
-        np.concatenate([first.passages, second.passages]),
-        both(first.sums, second.sums),
-        both(first.counts, second.counts),
-        None
-        if first.queries is None or second.queries is None
-        else both(first.queries, second.queries),
-    )
 
 
 def _read_flat(

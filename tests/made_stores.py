@@ -14,6 +14,7 @@ from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.evaluate.from_store.subject import Subject
 from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.sample import draw
 from pyserini_xqg.store.store import Store
 from pyserini_xqg.store.writer import StoreWriter
 
@@ -24,14 +25,20 @@ def write_store(
     queries: Mapping[str, Sequence[Sequence[Sequence[float]]]],
     *,
     keep: bool = False,
+    rate: float | None = 1.0,
     shard: int = 0,
     first: int = 0,
 ) -> Path:
-    """A store of passages ``p<first>`` and so on; `queries` are each passage's, by language."""
+    """A store of passages ``p<first>`` and so on; `queries` are each passage's, by language.
+
+    `rate` is that of the sample; None keeps none.
+    """
     vectors = np.array(passages, dtype=np.float32)
+    rates = dict.fromkeys(sorted(queries), rate) if rate else {}
     with OutputFolder(path, "manifest.json") as folder:
         writer = StoreWriter(folder, {}, rows=len(vectors), dimension=vectors.shape[1],
-                             languages=sorted(queries), keep_queries=keep)  # fmt: skip
+                             languages=sorted(queries), keep_queries=keep,
+                             sample_rates=rates)  # fmt: skip
         for start in range(0, len(vectors), BLOCK):
             rows = range(start, min(start + BLOCK, len(vectors)))
             of = {
@@ -39,22 +46,28 @@ def write_store(
                        for row in rows]
                 for code in sorted(queries)
             }  # fmt: skip
-            writer.append(
-                Block(
-                    [f"p{first + row}" for row in rows],
-                    vectors[rows.start : rows.stop],
-                    {code: np.array([q.sum(axis=0) for q in qs]) for code, qs in of.items()},
-                    {code: np.array([len(q) for q in qs], np.int32) for code, qs in of.items()},
-                    {code: np.concatenate(qs) for code, qs in of.items()},
-                )
+            block = Block(
+                [f"p{first + row}" for row in rows],
+                vectors[rows.start : rows.stop],
+                {code: np.array([q.sum(axis=0) for q in qs]) for code, qs in of.items()},
+                {code: np.array([len(q) for q in qs], np.int32) for code, qs in of.items()},
+                {code: np.concatenate(qs) for code, qs in of.items()},
             )
+            writer.append(block._replace(sample=draw(block, rates)))
         writer.finish(
             {"encoder": EncoderSpec("m").to_dict(), "shard": [shard, 2], "inputs": {}, "probes": []}
         )
     return path
 
 
-def random_shards(folder: Path, sizes: Sequence[int], *, d: int = 4, keep: bool = False) -> Store:
+def random_shards(
+    folder: Path,
+    sizes: Sequence[int],
+    *,
+    d: int = 4,
+    keep: bool = False,
+    rate: float | None = 1.0,
+) -> Store:
     """Shards of random vectors with none to three queries in ``ar`` and ``te``."""
     rng = np.random.default_rng(3)
     paths, first = [], 0
@@ -66,7 +79,13 @@ def random_shards(folder: Path, sizes: Sequence[int], *, d: int = 4, keep: bool 
         passages = rng.normal(size=(size, d))
         paths.append(
             write_store(
-                folder / f"s{shard}", passages, queries, keep=keep, shard=shard, first=first
+                folder / f"s{shard}",
+                passages,
+                queries,
+                keep=keep,
+                rate=rate,
+                shard=shard,
+                first=first,
             )
         )
         first += size

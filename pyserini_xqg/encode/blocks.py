@@ -30,6 +30,7 @@ def encode_blocks(
     done: int = 0,
     keep_queries: bool = False,
     given: Passages | None = None,
+    sample_rates: Mapping[str, float] | None = None,
 ) -> Iterator[Block]:
     """Encode the passages of rows `start` to `stop`, block by block, leaving out `done` blocks.
 
@@ -45,6 +46,7 @@ def encode_blocks(
     """
     from pyserini_xqg.collection.shards import BLOCK
     from pyserini_xqg.store.checks import check_finite
+    from pyserini_xqg.store.sample import draw
 
     first = start + done * BLOCK
     for docids, vectors in given or _encoded_passages(join, encoder, fields, first, stop):
@@ -52,7 +54,9 @@ def encode_blocks(
         sums, counts, kept = encode_generated(by_passage, join.languages, encoder)
         for language in join.languages:
             check_finite(sums[language], docids)
-        yield Block(docids, vectors, sums, counts, kept if keep_queries else None)
+        block = Block(docids, vectors, sums, counts, kept)
+        sample = draw(block, sample_rates) if sample_rates else None
+        yield block._replace(queries=kept if keep_queries else None, sample=sample)
 
 
 def _encoded_passages(

@@ -93,6 +93,7 @@ def encode_corpus(
     from pyserini_xqg.encode.blocks import encode_blocks
     from pyserini_xqg.encoder.probes import make_probes
     from pyserini_xqg.index.flat import FlatIndexWriter
+    from pyserini_xqg.store.sample import sample_rates
     from pyserini_xqg.store.store import MANIFEST
     from pyserini_xqg.store.writer import StoreWriter
 
@@ -139,18 +140,22 @@ def encode_corpus(
             return vectors and in_blocks(vectors, first, stop, folder.work)
 
         if to_faiss is None:
+            rates = sample_rates(
+                {code: join.counts[code] for code in join.languages}, join.passages
+            )
             writer = StoreWriter(
                 folder,
-                plan,
+                {**plan, "sample": rates},
                 rows=stop - start,
                 dimension=encoder.dimension,
                 languages=join.languages,
                 dtype=dtype,
                 keep_queries=keep_queries,
+                sample_rates=rates,
             )
             blocks = encode_blocks(
                 join, encoder, fields, start, stop, done=folder.blocks, keep_queries=keep_queries,
-                given=given(),
+                given=given(), sample_rates=rates,
             )  # fmt: skip
             for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
                 writer.append(block)

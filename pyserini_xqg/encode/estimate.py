@@ -13,6 +13,7 @@ import numpy as np
 
 from pyserini_xqg.collection.shards import shard_range
 from pyserini_xqg.encode.blocks import encode_generated, texts_of
+from pyserini_xqg.store.sample import sample_rates
 
 if TYPE_CHECKING:
     from pyserini_xqg.collection.join import Join
@@ -136,10 +137,13 @@ def estimate(
         )
     docid = sum(len(passage.docid.encode()) + 1 for passage in passages) / len(passages)
     flat = 4.0 * encoder.dimension + docid
-    queries = sum(join.counts[code] for code in join.languages) / join.passages
-    vectors = 1.0 + len(join.languages) + (queries if keep_queries else 0)
+    counts = {code: join.counts[code] for code in join.languages}
+    queries = sum(counts.values()) / join.passages
+    rates = sample_rates(counts, join.passages)
+    sampled = sum(rates[code] * count for code, count in counts.items()) / join.passages
+    vectors = 1.0 + len(join.languages) + (queries if keep_queries else 0) + sampled
     of_store = vectors * encoder.dimension * np.dtype(dtype).itemsize + docid
-    of_store += 4.0 * len(join.languages)
+    of_store += 4.0 * len(join.languages) + 8.0 * sampled
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Estimate(
         sampled=len(passages),

@@ -9,6 +9,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class Sampled(NamedTuple):
+    """Some of a block's single queries in one language.
+
+    Attributes
+    ----------
+    counts : array, shape (n,), int32
+        Of each passage: all of its queries, or none.
+    vectors : array, shape (sum of counts, d), float32
+        In passage order, then query order.
+    """
+
+    counts: NDArray[np.int32]
+    vectors: NDArray[np.float32]
+
+
 class Block(NamedTuple):
     """Vectors of up to `BLOCK` passages, in corpus order.
 
@@ -20,6 +35,8 @@ class Block(NamedTuple):
     counts : dict of language to array, shape (n,), int32
     queries : dict of language to array, shape (sum of counts, d), float32, or None
         Every query's own vector, in passage order then query order, where they are kept.
+    sample : dict of language to Sampled, or None
+        Those of the passages that were drawn.
     """
 
     docids: list[str]
@@ -27,3 +44,4 @@ class Block(NamedTuple):
     sums: dict[str, NDArray[np.float32]]
     counts: dict[str, NDArray[np.int32]]
     queries: dict[str, NDArray[np.float32]] | None = None
+    sample: dict[str, Sampled] | None = None

@@ -15,7 +15,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, read_json
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encoder.spec import EncoderSpec
-from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.block import Block, Sampled
 from pyserini_xqg.store.columns import Column
 
 MANIFEST = "manifest.json"
@@ -41,8 +41,13 @@ class Store:
     encoder : EncoderSpec
     manifest : dict
         That of the first shard.
+    manifests : list of dict
+        Those of all shards.
     kept_queries : bool
         Whether every query's vector is kept beside the sums.
+    sample_rates : dict of str to float, or None
+        At which passages were drawn for the sample of single query vectors, by language; the
+        lowest of the shards'. None where a shard has no sample.
     digest : str
         Of all shards' content.
 
@@ -56,25 +61,36 @@ class Store:
         if not paths:
             raise XqgError("no embedding store given; see --embeddings")
         self.paths = [Path(path) for path in paths]
-        self._manifests = [_read_manifest(path) for path in self.paths]
-        self.manifest = self._manifests[0]
+        self.manifests = [_read_manifest(path) for path in self.paths]
+        self.manifest = self.manifests[0]
         self._check_together()
-        self.sizes = [int(manifest["passages"]) for manifest in self._manifests]
+        self.sizes = [int(manifest["passages"]) for manifest in self.manifests]
         self.passages = sum(self.sizes)
         self.dimension = int(self.manifest["dimension"])
         self.languages: list[str] = sorted(self.manifest["queries"])
         self.queries = {
-            language: sum(manifest["queries"][language] for manifest in self._manifests)
+            language: sum(manifest["queries"][language] for manifest in self.manifests)
             for language in self.languages
         }
-        self.kept_queries = all(manifest["kept_queries"] for manifest in self._manifests)
+        self.kept_queries = all(manifest["kept_queries"] for manifest in self.manifests)
+        self.sample_rates: dict[str, float] | None = None
+        if all("sample" in manifest for manifest in self.manifests):
+            self.sample_rates = {
+                code: min(float(manifest["sample"][code]["rate"]) for manifest in self.manifests)
+                for code in self.languages
+            }
         self.encoder = EncoderSpec.from_dict(
             self.manifest["encoder"], str(self.paths[0] / MANIFEST)
         )
-        self.digest = joined_digest([manifest["digest"] for manifest in self._manifests])
+        self.digest = joined_digest([manifest["digest"] for manifest in self.manifests])
 
     def blocks(
-        self, languages: Sequence[str] | None = None, *, start: int = 0, keep: bool = False
+        self,
+        languages: Sequence[str] | None = None,
+        *,
+        start: int = 0,
+        keep: bool = False,
+        sample: bool = False,
     ) -> Iterator[Block]:
         """Blocks from number `start` on, with the sums of some languages (default all).
 
@@ -85,6 +101,8 @@ class Store:
             Blocks to pass over, counted through the shards.
         keep : bool
             Bring every query's vector too.
+        sample : bool
+            Bring the sample, as each shard has it, where every shard has one.
 
         Raises
         ------
@@ -95,12 +113,13 @@ class Store:
         chosen = self.choose(languages)
         if keep and not self.kept_queries:
             raise XqgError(f"{self.paths[0]} holds sums only; encode with --keep-queries for this")
-        for path, manifest in zip(self.paths, self._manifests, strict=True):
+        for path, manifest in zip(self.paths, self.manifests, strict=True):
             count = int(manifest["blocks"])
             if start >= count:
                 start -= count
                 continue
-            yield from _read_blocks(path, manifest, chosen, start, keep)
+            drawn = sample and self.sample_rates is not None
+            yield from _read_blocks(path, manifest, chosen, start, keep, drawn)
             start = 0
 
     def choose(self, languages: Sequence[str] | None) -> list[str]:
@@ -122,7 +141,7 @@ class Store:
 
     def _check_together(self) -> None:
         seen: dict[str, Path] = {}
-        for path, manifest in zip(self.paths, self._manifests, strict=True):
+        for path, manifest in zip(self.paths, self.manifests, strict=True):
             for key in ("encoder", "dimension", "format"):
                 if manifest[key] != self.manifest[key]:
                     raise XqgError(
@@ -167,7 +186,12 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _read_blocks(
-    path: Path, manifest: Mapping[str, Any], languages: Sequence[str], start: int, keep: bool
+    path: Path,
+    manifest: Mapping[str, Any],
+    languages: Sequence[str],
+    start: int,
+    keep: bool,
+    sample: bool,
 ) -> Iterator[Block]:
     rows, dimension = int(manifest["passages"]), int(manifest["dimension"])
     columns: list[Column] = []
@@ -178,11 +202,16 @@ def _read_blocks(
 
     try:
         vectors, counts, queries = {"": column("passages.npy", dimension)}, {}, {}
+        owners, single = {}, {}
         for language in languages:
             vectors[language] = column(f"queries.{language}.sum.npy", dimension)
             counts[language] = column(f"queries.{language}.count.npy", 1)
             if keep:
                 queries[language] = column(f"queries.{language}.npy", dimension)
+            if sample:
+                size = int(manifest["sample"][language]["queries"])
+                owners[language] = column(f"sample.{language}.row.npy", 1).read(size)[:, 0]
+                single[language] = column(f"sample.{language}.npy", dimension)
         with open(path / "docid", encoding="utf-8", newline="\n") as docids:
             for _ in range(start * BLOCK):
                 docids.readline()
@@ -192,6 +221,8 @@ def _read_blocks(
                 before = values.sum(start * BLOCK)
                 if keep:
                     queries[language].skip(before)
+            for language, values in single.items():
+                values.skip(int(np.searchsorted(owners[language], start * BLOCK)))
             for first in range(start * BLOCK, rows, BLOCK):
                 n = min(BLOCK, rows - first)
                 count = {
@@ -207,12 +238,19 @@ def _read_blocks(
                     if keep
                     else None
                 )
+                drawn = {}
+                for language, values in single.items():
+                    mine = np.searchsorted(owners[language], np.arange(first, first + n + 1))
+                    drawn[language] = Sampled(
+                        np.diff(mine).astype(np.int32), values.vectors(int(mine[-1] - mine[0]))
+                    )
                 yield Block(
                     [docids.readline().rstrip("\n") for _ in range(n)],
                     read.pop(""),
                     read,
                     count,
                     kept,
+                    drawn if sample else None,
                 )
     finally:
         for opened in columns:

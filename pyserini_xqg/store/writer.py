@@ -33,6 +33,8 @@ class StoreWriter:
     dtype : {"float32", "float16"}
     keep_queries : bool
         Store every query's vector too.
+    sample_rates : mapping of language to float
+        What the blocks' samples were drawn at; empty stores none.
 
     Raises
     ------
@@ -50,10 +52,12 @@ class StoreWriter:
         languages: Sequence[str],
         dtype: str = "float32",
         keep_queries: bool = False,
+        sample_rates: Mapping[str, float] | None = None,
     ) -> None:
         self._folder = folder
         self._dtype = np.dtype(dtype)
         self._keep = keep_queries
+        self._rates = dict(sample_rates or {})
         self._shape = (rows, dimension)
         self._languages = list(languages)
         self._headers = {"docid": b"", "passages.npy": npy_header((rows, dimension), self._dtype)}
@@ -64,6 +68,9 @@ class StoreWriter:
             self._headers[f"queries.{language}.count.npy"] = npy_header((rows,), np.dtype(np.int32))
             if keep_queries:
                 self._headers[f"queries.{language}.npy"] = npy_header((0, dimension), self._dtype)
+        for language in self._rates:
+            self._headers[f"sample.{language}.npy"] = npy_header((0, dimension), self._dtype)
+            self._headers[f"sample.{language}.row.npy"] = npy_header((0,), np.dtype(np.int64))
         folder.start({**plan, "format": FORMAT}, self._headers)
 
     def append(self, block: Block) -> None:
@@ -77,6 +84,11 @@ class StoreWriter:
             parts[f"queries.{language}.count.npy"] = block.counts[language].astype("<i4").tobytes()
             if self._keep and block.queries is not None:
                 parts[f"queries.{language}.npy"] = self._cast(block.queries[language])
+        rows = np.arange(self._folder.rows, self._folder.rows + len(block.docids), dtype="<i8")
+        for language in self._rates:
+            sampled = (block.sample or {})[language]
+            parts[f"sample.{language}.npy"] = self._cast(sampled.vectors)
+            parts[f"sample.{language}.row.npy"] = np.repeat(rows, sampled.counts).tobytes()
         self._folder.append(len(block.docids), parts)
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
@@ -90,6 +102,13 @@ class StoreWriter:
                 headers[f"queries.{language}.npy"] = npy_header(
                     (totals[language], self._shape[1]), self._dtype
                 )
+        sample = {}
+        for language, rate in self._rates.items():
+            name = f"sample.{language}.row.npy"
+            size = (self._folder.partial / name).stat().st_size - len(headers[name])
+            sample[language] = {"rate": rate, "queries": size // 8}
+            headers[name] = npy_header((size // 8,), np.dtype(np.int64))
+            headers[f"sample.{language}.npy"] = npy_header((size // 8, self._shape[1]), self._dtype)
         self._folder.finish(
             {
                 "format": FORMAT,
@@ -99,6 +118,7 @@ class StoreWriter:
                 "dtype": str(self._dtype),
                 "queries": totals,
                 "kept_queries": self._keep,
+                **({"sample": sample} if sample else {}),
                 "blocks": self._folder.blocks,
                 "digest": digest((self._folder.partial / "blocks.jsonl").read_bytes()),
             },

@@ -11,6 +11,7 @@ import numpy as np
 
 from pyserini_xqg.base.files import digest
 from pyserini_xqg.store.columns import npy_header
+from pyserini_xqg.store.sample import drawn
 from pyserini_xqg.store.store import MANIFEST, Store
 from pyserini_xqg.verify.check import (
     ERROR,
@@ -71,6 +72,10 @@ def _files(manifest: Mapping[str, Any]) -> dict[str, bytes]:
         files[f"queries.{language}.count.npy"] = npy_header((rows,), np.dtype(np.int32))
         if manifest["kept_queries"]:
             files[f"queries.{language}.npy"] = npy_header((queries, dimension), dtype)
+    for language, sample in manifest.get("sample", {}).items():
+        queries = int(sample["queries"])
+        files[f"sample.{language}.npy"] = npy_header((queries, dimension), dtype)
+        files[f"sample.{language}.row.npy"] = npy_header((queries,), np.dtype(np.int64))
     return files
 
 
@@ -145,8 +150,8 @@ def _checksums(path: Path, manifest: Mapping[str, Any], files: Mapping[str, byte
 
 def _read(path: Path, manifest: Mapping[str, Any], norms: Norms) -> Verdict:
     """Sums that are finite, and zero where there are no queries."""
-    infinite, sumless = Findings(), Findings()
-    for block in Store([path]).blocks(keep=bool(manifest["kept_queries"])):
+    infinite, sumless, other = Findings(), Findings(), Findings()
+    for block in Store([path]).blocks(keep=bool(manifest["kept_queries"]), sample=True):
         norms.add(block.docids, block.passages)
         for language, sums in block.sums.items():
             finite = np.isfinite(sums).all(axis=1)
@@ -156,6 +161,19 @@ def _read(path: Path, manifest: Mapping[str, Any], norms: Norms) -> Verdict:
                     findings.add(f"{language} of {block.docids[row]}")
             if block.queries is not None and not np.isfinite(block.queries[language]).all():
                 infinite.add(f"queries in {language} from {block.docids[0]} on")
-    found = (("NaN or infinity in", infinite), ("not zero without queries:", sumless))
+            if block.sample is None:
+                continue
+            sampled = block.sample[language]
+            rate = manifest["sample"][language]["rate"]
+            expected = np.where(drawn(block.docids, rate), block.counts[language], 0)
+            for row in np.flatnonzero(sampled.counts != expected):
+                other.add(f"{language} of {block.docids[row]}")
+            if not np.isfinite(sampled.vectors).all():
+                infinite.add(f"the sample in {language} from {block.docids[0]} on")
+    found = (
+        ("NaN or infinity in", infinite),
+        ("not zero without queries:", sumless),
+        ("sampled otherwise than the manifest says:", other),
+    )
     wrong = "; ".join(f"{what} {findings}" for what, findings in found if findings)
     return (ERROR, wrong) if wrong else (OK, "finite, and zero without queries")

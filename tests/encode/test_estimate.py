@@ -79,7 +79,8 @@ def test_rates_and_shards(write_jsonl, tmp_path, monkeypatch):
     assert (guess.sampled, guess.passages, guess.corpus, guess.shards) == (128, 150, 300, 2)
     assert (guess.passages_per_second, guess.queries_per_second) == (0.5, 2)
     assert guess.hours == pytest.approx(150 * (2 + 3 / 2) / 3600)
-    assert guess.disk == 150 * (5 + 2 * 4 * 4 + 4)
+    sampled = 3 * (4 * 4 + 8)  # each of a passage's queries, and its row
+    assert guess.disk == 150 * (5 + 2 * 4 * 4 + 4 + sampled)
 
     slow = Slow(0.001)  # too quick to tell: as many as there are places for
     quick = estimate(join, slow, ["text"], shard_id=1, shard_num=2)

@@ -157,6 +157,9 @@ def test_a_byte_of_a_store(copy):
          {"counts"}),
         ("manifest.json", lambda x: x.replace(b'"te": 1200', b'"te": 1201'), {"counts"}),
         ("manifest.json", lambda x: x.replace(b'"digest"', b'"dig"'), {"manifest"}),
+        ("manifest.json", lambda x: x.replace(b'"rate": 1.0', b'"rate": 0.5'), {"sums"}),
+        ("sample.te.row.npy", lambda x: x[:128] + b"\7" + x[129:], {"checksums", "sums"}),
+        ("sample.te.npy", lambda x: x[:-1], {"counts", "checksums", "sums"}),
     ],
 )  # fmt: skip
 def test_damage_of_a_store(copy, name, change, expected):
