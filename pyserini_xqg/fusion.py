@@ -6,6 +6,16 @@ the vectors of its c_l queries in language l, and w_l the language's weight:
 
     paper   (1 - alpha) E(p) + alpha * sum_l w_l S_l
     mean    (1 - alpha) E(p) + alpha * (sum_l w_l S_l / c_l) / (sum_l w_l),   over l with c_l > 0
+
+The mean is smoothed with mu > 0: the place of S_l / c_l takes, for every passage,
+
+    q_l(p) = (S_l + mu P_l) / (c_l + mu)
+
+where P_l is what the collection lets one expect of the passage's mean query vector
+(`pyserini_xqg.index.maps`). It is Dirichlet smoothing (Zhai and Lafferty, "A Study of Smoothing
+Methods for Language Models Applied to Information Retrieval", TOIS 22, 2004) of the query side: mu
+virtual queries are added to the c_l that are there, so a passage without queries falls back on P_l,
+and one with many keeps its own. With mu 0 it is the plain mean.
 """
 
 from __future__ import annotations
@@ -21,16 +31,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
-    ByLanguage = Mapping[str, NDArray[np.float32]]
+    ByLanguage = Mapping[str, Vectors]
+    Counts = NDArray[np.int32] | Vectors
 
 
 def fuse(
     passages: Vectors,
     sums: ByLanguage,
-    counts: Mapping[str, NDArray[np.int32]],
+    counts: Mapping[str, Counts],
     *,
     method: str,
     alpha: float,
+    mu: float = 0.0,
+    predictions: ByLanguage | None = None,
     weights: Mapping[str, float] | None = None,
     centres: ByLanguage | None = None,
     l2_norm: bool = False,
@@ -51,6 +64,11 @@ def fuse(
     alpha : float
         From 0 (passages only) to 1 (queries only). Not comparable between the methods, nor, in
         ``paper``, between numbers of queries.
+    mu : float
+        At least 0, and 0 in ``paper``: how many virtual queries a language each passage gets.
+    predictions : mapping of language to array, shape (n, d), float32, optional
+        P_l above; read only with mu above 0. A language that has predictions counts, with its
+        weight, for every passage, also where it has no sums.
     weights : mapping of language to float, optional
         At least 0; 1 for a language that is not named.
     centres : mapping of language to array, shape (d,), optional
@@ -65,10 +83,16 @@ def fuse(
     Raises
     ------
     XqgError
-        For an unknown method, an alpha outside [0, 1], or a weight that does not fit.
+        For an unknown method, an alpha outside [0, 1], a mu or a weight that does not fit, and a
+        mu without predictions.
     """
-    check_formula(method, alpha, weights or {}, sums)
-    weight = {language: np.float32((weights or {}).get(language, 1.0)) for language in sums}
+    if mu and predictions is None:
+        raise XqgError(f"mu {mu:g} needs predictions of the mean query vectors, by language")
+    languages = [*sums, *(code for code in predictions or () if mu and code not in sums)]
+    check_formula(method, alpha, weights or {}, languages, mu)
+    weight = {language: np.float32((weights or {}).get(language, 1.0)) for language in languages}
+    if mu and predictions:
+        sums, counts = _with_virtual_queries(sums, counts, np.float32(mu), predictions)
     if centres is not None:
         sums = {
             language: vectors - counts[language][:, None].astype(np.float32) * centres[language]
@@ -87,20 +111,32 @@ def normalise(vectors: Vectors) -> Vectors:
 
 
 def check_formula(
-    method: str, alpha: float, weights: Mapping[str, float], languages: Collection[str]
+    method: str,
+    alpha: float,
+    weights: Mapping[str, float],
+    languages: Collection[str],
+    mu: float = 0.0,
 ) -> None:
     """Refuse what `fuse` cannot use.
 
     Raises
     ------
     XqgError
-        For an unknown method, an alpha outside [0, 1], a weight for a language that is not there,
-        a negative one, and no weight at all.
+        For an unknown method, an alpha outside [0, 1], a mu that is no number of queries or does
+        not go with the method, a weight for a language that is not there, a negative one, and no
+        weight at all.
     """
     if method not in METHODS:
         raise XqgError(f"--method {method!r} is none of {', '.join(METHODS)}")
     if not 0 <= alpha <= 1:
         raise XqgError(f"--alpha {alpha} is outside [0, 1]")
+    if not (np.isfinite(mu) and mu >= 0):
+        raise XqgError(f"--mu {mu}: expected a number of virtual queries, at least 0")
+    if mu and method not in SMOOTHED:
+        raise XqgError(
+            f"--mu {mu:g} smooths a mean of queries: give --method {' or '.join(SMOOTHED)}, or "
+            f"leave --mu out with --method {method}"
+        )
     for language, weight in weights.items():
         if language not in languages:
             raise XqgError(
@@ -115,10 +151,29 @@ def check_formula(
         )
 
 
+def _with_virtual_queries(
+    sums: ByLanguage,
+    counts: Mapping[str, Counts],
+    mu: np.float32,
+    predictions: ByLanguage,
+) -> tuple[dict[str, Vectors], dict[str, Counts]]:
+    """Sums and counts with `mu` more queries, each of them the predicted one."""
+    more: dict[str, Vectors] = dict(sums)
+    of: dict[str, Counts] = dict(counts)
+    for language, predicted in predictions.items():
+        virtual = mu * predicted
+        if language in sums:
+            more[language] = sums[language] + virtual
+            of[language] = counts[language].astype(np.float32) + mu
+        else:
+            more[language], of[language] = virtual, np.full(len(virtual), mu)
+    return more, of
+
+
 def _paper(
     passages: Vectors,
     sums: ByLanguage,
-    counts: Mapping[str, NDArray[np.int32]],
+    counts: Mapping[str, Counts],
     alpha: np.float32,
     weights: Mapping[str, np.float32],
 ) -> Vectors:
@@ -131,15 +186,16 @@ def _paper(
 def _mean(
     passages: Vectors,
     sums: ByLanguage,
-    counts: Mapping[str, NDArray[np.int32]],
+    counts: Mapping[str, Counts],
     alpha: np.float32,
     weights: Mapping[str, np.float32],
 ) -> Vectors:
     total = np.zeros_like(passages)
     weight = np.zeros((len(passages), 1), dtype=np.float32)
     for language, vectors in sums.items():
-        has = counts[language][:, None] > 0
-        total += weights[language] * vectors / np.maximum(counts[language], 1)[:, None]
+        count = counts[language][:, None].astype(np.float32)
+        has = count > 0
+        total += weights[language] * vectors / np.where(has, count, np.float32(1))
         weight += weights[language] * has
     queries = total / np.where(weight > 0, weight, np.float32(1))
     fused = (np.float32(1) - alpha) * passages + alpha * queries
@@ -149,3 +205,5 @@ def _mean(
 
 #: The choices of ``--method``.
 METHODS = {"paper": _paper, "mean": _mean}
+#: Those of them that `mu` goes with.
+SMOOTHED = ("mean",)

@@ -56,6 +56,47 @@ def test_mean_by_hand():
     assert fused.tolist() == [[1.5, 0.75]]
 
 
+def test_smoothed_mean_by_hand():
+    passages = np.array([[1.0, 0.0], [0.0, 2.0]], dtype=np.float32)
+    sums = {"ar": np.array([[0.0, 4.0], [0.0, 0.0]], dtype=np.float32)}
+    counts = {"ar": np.array([2, 0])}
+    predictions = {
+        "ar": np.array([[3.0, 1.0], [2.0, 2.0]], dtype=np.float32),
+        "te": np.array([[5.0, 1.0], [6.0, 0.0]], dtype=np.float32),
+    }
+    given = {"method": "mean", "alpha": 0.5, "mu": 2.0, "weights": {"ar": 3.0}}
+    only = fuse(passages, sums, counts, **given, predictions={"ar": predictions["ar"]})
+    # ((0, 4) + 2 (3, 1)) / (2 + 2) = (1.5, 1.5); without queries what is predicted: (2, 2)
+    assert only.tolist() == [[1.25, 0.75], [1.0, 2.0]]
+    both = fuse(passages, sums, counts, **given, predictions=predictions)
+    # Telugu counts for all passages: (3 (1.5, 1.5) + (5, 1)) / 4 and (3 (2, 2) + (6, 0)) / 4
+    assert both.tolist() == [[(1 + 2.375) / 2, 1.375 / 2], [1.5, 1.75]]
+    plain = fuse(passages, sums, counts, **{**given, "mu": 0.0}, predictions=predictions)
+    assert plain.tolist() == fuse(passages, sums, counts, **{**given, "mu": 0.0}).tolist()
+    assert plain.tolist() == [[0.5, 1.0], [0.0, 2.0]]  # the passage without queries is E(p)
+
+
+def test_many_queries_outweigh_what_is_predicted():
+    passages, predicted = np.zeros((1, 2), np.float32), np.array([[0.0, 1.0]], np.float32)
+    for count, mu in ((1, 1.0), (30, 1.0), (30, 0.25)):
+        sums = {"ar": np.array([[count, 0.0]], np.float32)}
+        (fused,) = fuse(passages, sums, {"ar": np.array([count])}, method="mean", alpha=1.0,
+                        mu=mu, predictions={"ar": predicted})  # fmt: skip
+        assert fused == pytest.approx([count / (count + mu), mu / (count + mu)])
+
+
+def test_centres_of_a_smoothed_mean(data):
+    passages, sums, counts, _ = data
+    rng = np.random.default_rng(5)
+    predictions = {x: rng.normal(size=(N, D)).astype(np.float32) for x in LANGUAGES}
+    centres = {x: np.full(D, i + 1.0, dtype=np.float32) for i, x in enumerate(LANGUAGES)}
+    moved = {x: sums[x] - counts[x][:, None] * centres[x] for x in LANGUAGES}
+    less = {x: predictions[x] - centres[x] for x in LANGUAGES}
+    given = {"method": "mean", "alpha": 0.4, "mu": 2.0}
+    fused = fuse(passages, sums, counts, **given, predictions=predictions, centres=centres)
+    assert np.allclose(fused, fuse(passages, moved, counts, **given, predictions=less), atol=1e-5)
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.01, 0.37, 1.0])
 def test_paper_in_float64(data, alpha):
     passages, sums, counts, queries = data
@@ -137,6 +178,9 @@ def test_inputs_are_left_alone(data):
         ({"method": "sum"}, "--method 'sum' is none of paper, mean"),
         ({"alpha": 1.5}, r"--alpha 1.5 is outside \[0, 1\]"),
         ({"alpha": float("nan")}, "--alpha nan is outside"),
+        ({"mu": -1.0}, "--mu -1.0: expected a number of virtual queries, at least 0"),
+        ({"mu": float("inf")}, "--mu inf: expected a number of virtual queries"),
+        ({"mu": 2.0, "method": "paper"}, "--mu 2 smooths a mean of queries: give --method mean"),
         ({"weights": {"fi": 1.0}}, "no generated queries in 'fi'; found ar bn te"),
         ({"weights": {"ar": -1.0}}, "--weights ar=-1.0: expected a number of at least 0"),
         ({"weights": {"ar": 0, "bn": 0, "te": 0}}, "every language has weight 0"),
@@ -144,5 +188,12 @@ def test_inputs_are_left_alone(data):
 )
 def test_what_is_refused(data, options, message):
     passages, sums, counts, _ = data
+    given = {"method": "mean", "alpha": 0.5, "predictions": sums, **options}
     with pytest.raises(XqgError, match=message):
-        fuse(passages, sums, counts, **{"method": "mean", "alpha": 0.5, **options})
+        fuse(passages, sums, counts, **given)
+
+
+def test_a_mu_without_predictions(data):
+    passages, sums, counts, _ = data
+    with pytest.raises(XqgError, match="mu 2 needs predictions of the mean query vectors"):
+        fuse(passages, sums, counts, method="mean", alpha=0.5, mu=2.0)

@@ -16,7 +16,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.manifest import MANIFEST as INDEX_MANIFEST
 from pyserini_xqg.index.manifest import index_manifest
-from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.index.settings import Fusion, check_fusion
 
 if TYPE_CHECKING:
     from pyserini_xqg.collection.join import Join
@@ -97,6 +97,14 @@ def encode_corpus(
     from pyserini_xqg.store.store import MANIFEST
     from pyserini_xqg.store.writer import StoreWriter
 
+    if to_faiss is not None:
+        check_fusion(to_faiss)
+        if to_faiss.mu:
+            raise XqgError(
+                f"--mu {to_faiss.mu:g} rests on maps over the whole corpus, which --to-faiss has "
+                "not seen when it writes: leave --to-faiss out, and give --mu to python -m "
+                "pyserini_xqg.index"
+            )
     manifest_name = MANIFEST if to_faiss is None else INDEX_MANIFEST
     with OutputFolder(output, manifest_name, overwrite=overwrite) as folder:
         adopted = None

@@ -11,14 +11,16 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.manifest import FORMAT, MANIFEST, index_manifest
+from pyserini_xqg.index.maps_file import MAPS, describe_maps, maps_of, save_maps
 from pyserini_xqg.index.max_sim import MAX_SIM, check_max_sim, write_max_sim
 from pyserini_xqg.index.options import Options
-from pyserini_xqg.index.settings import FALLBACK, Fusion
+from pyserini_xqg.index.settings import FALLBACK, Fusion, check_fusion
 from pyserini_xqg.index.targets import TARGETS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pyserini_xqg.index.maps import Maps
     from pyserini_xqg.store.store import Store
 
 
@@ -29,6 +31,7 @@ def build_index(
     *,
     to: str = "faiss",
     languages: Sequence[str] | None = None,
+    maps: Maps | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> None:
@@ -46,6 +49,8 @@ def build_index(
         A key of `TARGETS`.
     languages : sequence of str or None
         Those to fold in; all of the store's by default.
+    maps : Maps or None
+        For a mu above 0; fitted on the store if none are given.
     overwrite : bool
         Replace an existing folder.
     **options
@@ -59,6 +64,7 @@ def build_index(
     from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.index.fused import Fused
 
+    check_fusion(fusion)
     if to not in TARGETS:
         raise XqgError(f"--to {to!r} is none of {', '.join(TARGETS)}")
     chosen = store.choose(languages)
@@ -68,8 +74,10 @@ def build_index(
     else:
         fusion.check(chosen)
     plan = {"to": to, "store": store.digest, "fusion": asdict(fusion), "languages": chosen}
+    covered = store.covered(chosen)
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         centres = corpus_centres(store, chosen) if fusion.centre else None
+        maps = _fitted(store, chosen, maps) if fusion.mu else None
         manifest = index_manifest(
             kind=MAX_SIM if single else to,
             fusion=fusion,
@@ -80,11 +88,15 @@ def build_index(
             store=store.digest,
             probes=store.manifest["probes"],
             centres=centres,
+            coverage={code: count / max(store.passages, 1) for code, count in covered.items()},
         )
+        if maps is not None:
+            save_maps(maps, folder.partial / MAPS)
+            manifest["maps"] = describe_maps(maps, folder.partial / MAPS)
         if single:
             write_max_sim(folder, store, fusion, chosen, plan, manifest)
             return
-        fused = Fused(store, fusion, chosen, centres)
+        fused = Fused(store, fusion, chosen, centres, maps)
         TARGETS[to](folder, fused, plan, manifest, Options(**options))
 
 
@@ -95,6 +107,7 @@ def build_routed(
     *,
     to: str = "faiss",
     languages: Sequence[str] | None = None,
+    maps: Maps | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> None:
@@ -106,6 +119,7 @@ def build_routed(
     """
     from pyserini_xqg.base.output import OutputFolder, tidy
 
+    check_fusion(fusion)
     chosen = store.choose(languages)
     fusion.check_routes(chosen)
     if not chosen:
@@ -119,6 +133,7 @@ def build_routed(
     }
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         folder.start(plan, {})
+        maps = _fitted(store, chosen, maps) if fusion.mu else None
         for route in [*chosen, FALLBACK]:
             if (folder.partial / route).is_dir():  # finished before the process was killed
                 tidy(folder.partial / route)
@@ -130,6 +145,7 @@ def build_routed(
                 fusion.of_route(route, members),
                 to=to,
                 languages=members,
+                maps=maps,
                 **options,
             )
         folder.finish(
@@ -145,6 +161,11 @@ def build_routed(
             },
             keep_log=False,
         )
+
+
+def _fitted(store: Store, languages: Sequence[str], maps: Maps | None) -> Maps:
+    """The maps given, of these languages alone, or else maps fitted on the store."""
+    return (maps_of(store, languages) if maps is None else maps).of(languages)
 
 
 def corpus_centres(store: Store, languages: Sequence[str]) -> dict[str, NDArray[np.float32]]:

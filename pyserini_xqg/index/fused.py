@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.index.maps import Maps
 from pyserini_xqg.store.checks import check_finite
 
 if TYPE_CHECKING:
@@ -30,12 +31,15 @@ class Fused:
     languages : sequence of str
         Those to fold in.
     centres : mapping of language to array, shape (d,), float32, or None
+    maps : Maps or None
+        For a fusion with a mu.
     """
 
     store: Store
     fusion: Fusion
     languages: Sequence[str]
     centres: Mapping[str, NDArray[np.float32]] | None = None
+    maps: Maps | None = None
 
     @property
     def passages(self) -> int:
@@ -74,7 +78,8 @@ class Fused:
         left = self.store.blocks(self.languages, start=start)
         done = sum(self.block_sizes[:start])
         for block in with_bar(left, self.passages, what, done=done):
-            vectors = self.fusion.apply(block, self.centres)
+            predictions = None if self.maps is None else self.maps.predictions(block)
+            vectors = self.fusion.apply(block, self.centres, predictions)
             check_finite(vectors, block.docids)
             yield block.docids, vectors
 

@@ -32,6 +32,7 @@ def index_manifest(
         **facts,
         "method": fusion.method,
         "alpha": fusion.alpha,
+        "mu": fusion.mu,
         "weights": {language: float(fusion.weights.get(language, 1.0)) for language in queries},
         "centred": fusion.centre,
         "l2_norm": fusion.l2_norm,

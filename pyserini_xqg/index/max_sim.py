@@ -67,6 +67,11 @@ def check_share(fusion: Fusion) -> None:
     """
     if fusion.weights or fusion.centre or fusion.l2_norm:
         raise XqgError(f"--method {MAX_SIM}: leave --weights, --centre and --l2-norm out")
+    if fusion.mu:
+        raise XqgError(
+            f"--method {MAX_SIM} compares with single queries, which --mu {fusion.mu:g} does not "
+            "smooth: leave it out, or take --method mean"
+        )
     if fusion.alpha is None or not 0 <= fusion.alpha <= 1:
         raise XqgError(f"--method {MAX_SIM} needs --alpha, the share of the best query, 0 to 1")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import check_language
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The route for topics whose language has no index of its own.
 FALLBACK = "all"
+#: For ``--alpha`` and ``--mu``: to be chosen; None in a `Fusion`.
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Fusion:
     method : str or None
         None only where there are no generated queries.
     alpha : float or None
+        None is to be chosen before an index is built, as is ``"auto"``.
     weights : dict of str to float
         1 for a language that is not named.
     centre : bool
@@ -36,6 +39,17 @@ class Fusion:
     l2_norm : bool
     alphas : dict of str to float
         By route, of a routed index only, instead of `alpha`: a language, or `FALLBACK`.
+    mu : float or None
+        Virtual queries a language, of ``mean`` only; None as for `alpha`, 0 the plain mean.
+
+    Examples
+    --------
+    >>> Fusion(method="mean", alpha=0.3, mu=2)
+
+    Raises
+    ------
+    XqgError
+        For an alpha or a mu that is no number.
     """
 
     method: str | None = None
@@ -44,6 +58,18 @@ class Fusion:
     centre: bool = False
     l2_norm: bool = False
     alphas: Mapping[str, float] = field(default_factory=dict)
+    mu: float | None = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "mu"):
+            value = getattr(self, name)
+            if value == AUTO:
+                object.__setattr__(self, name, None)
+            elif value is not None and not _is_number(value):
+                raise XqgError(
+                    f"{name} {value!r}: expected a number or {AUTO!r}, as in "
+                    'Fusion(method="mean", alpha=0.3, mu=2)'
+                )
 
     def check(self, languages: Sequence[str]) -> None:
         """Refuse settings that do not fit a store with these languages.
@@ -59,9 +85,9 @@ class Fusion:
         if self.alphas:
             raise XqgError("--alpha by language goes with --routed: one index has one alpha")
         if not languages:
-            if self.method or self.alpha is not None or self.weights or self.centre:
+            if self.method or self.alpha is not None or self.weights or self.centre or self.mu:
                 raise XqgError(
-                    "there are no generated queries to fuse: leave --method, --alpha, "
+                    "there are no generated queries to fuse: leave --method, --alpha, --mu, "
                     "--weights and --centre out, or encode with xqg --queries"
                 )
             return
@@ -71,7 +97,9 @@ class Fusion:
                 "that is right for every encoder; the paper's own is --method paper "
                 "--alpha 0.01 for five queries in each of seven languages"
             )
-        check_formula(self.method, self.alpha, self.weights, languages)
+        if self.mu is None:
+            raise XqgError("--mu auto is not chosen yet: give a number, as in --mu 2")
+        check_formula(self.method, self.alpha, self.weights, languages, self.mu)
 
     def of_route(self, route: str, members: Sequence[str]) -> Fusion:
         """The settings of one index of a routed folder.
@@ -109,9 +137,20 @@ class Fusion:
             )
 
     def apply(
-        self, block: Block, centres: Mapping[str, NDArray[np.float32]] | None = None
+        self,
+        block: Block,
+        centres: Mapping[str, NDArray[np.float32]] | None = None,
+        predictions: Mapping[str, NDArray[np.float32]] | None = None,
     ) -> NDArray[np.float32]:
-        """The vectors to index for a block, shape ``(n, d)``."""
+        """The vectors to index for a block, shape ``(n, d)``.
+
+        Parameters
+        ----------
+        block : Block
+        centres : mapping of language to array, shape (d,), or None
+        predictions : mapping of language to array, shape (n, d), or None
+            For a mu above 0, as of `pyserini_xqg.index.maps.Maps.predictions`.
+        """
         from pyserini_xqg.fusion import fuse, normalise
 
         if self.method is None or self.alpha is None:
@@ -122,6 +161,8 @@ class Fusion:
             block.counts,
             method=self.method,
             alpha=self.alpha,
+            mu=self.mu or 0.0,
+            predictions=predictions,
             weights=self.weights,
             centres=centres,
             l2_norm=self.l2_norm,
@@ -138,7 +179,7 @@ def add_fusion_options(parser: argparse.ArgumentParser, *, routes: bool = False)
         help="paper (a sum, as published) or mean; for index also max-sim (every query a vector of "
         "its own, the best one counts); no default",
     )
-    share = "share of the generated queries, 0 to 1; no default"
+    share = f"share of the generated queries, 0 to 1, or {AUTO}"
     if routes:
         parser.add_argument(
             "--alpha",
@@ -147,7 +188,14 @@ def add_fusion_options(parser: argparse.ArgumentParser, *, routes: bool = False)
             help=f"{share}; with --routed also by language, e.g. 0.5 te=0.3 {FALLBACK}=0.1",
         )
     else:
-        parser.add_argument("--alpha", type=float, help=share)
+        parser.add_argument("--alpha", type=number_or_auto, metavar="A", help=share)
+    parser.add_argument(
+        "--mu",
+        type=number_or_auto,
+        metavar="M",
+        help="of mean: smooth it with so many virtual queries a passage and language, as a map "
+        f"from passages to queries expects them (0: none), or {AUTO}",
+    )
     parser.add_argument(
         "--weights",
         nargs="+",
@@ -170,7 +218,7 @@ def fusion_from(args: argparse.Namespace) -> Fusion:
     alpha, by_language = args.alpha, {}
     if isinstance(alpha, list):
         by_language = _by_language([item for item in alpha if "=" in item], "--alpha")
-        alpha = _one_number([item for item in alpha if "=" not in item], "--alpha")
+        alpha = _one_number([item for item in alpha if "=" not in item])
     return Fusion(
         args.method,
         alpha,
@@ -178,16 +226,44 @@ def fusion_from(args: argparse.Namespace) -> Fusion:
         getattr(args, "centre", False),
         args.l2_norm,
         by_language,
+        0.0 if args.mu is None else args.mu,
     )
 
 
-def _one_number(items: Sequence[str], option: str) -> float | None:
+def check_fusion(fusion: Any) -> None:
+    """Refuse what is no `Fusion`, such as the name of a method.
+
+    Raises
+    ------
+    XqgError
+        Saying what to type.
+    """
+    if not isinstance(fusion, Fusion):
+        method = fusion if isinstance(fusion, str) else "mean"
+        raise XqgError(
+            f"fusion is {fusion!r}, expected a Fusion: "
+            f'Fusion(method="{method}", alpha=0.3{"" if method == "paper" else ", mu=2"})'
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return hasattr(value, "__float__") and not isinstance(value, bool)
+
+
+def number_or_auto(text: str) -> float | str:
+    """As an option's type: a number, or `AUTO`."""
+    return text if text == AUTO else float(text)
+
+
+def _one_number(items: Sequence[str]) -> float | str | None:
     try:
-        values = [float(item) for item in items]
+        values = [number_or_auto(item) for item in items]
     except ValueError:
         values = [0.0, 0.0]
     if len(values) > 1:
-        raise XqgError(f"{option} {' '.join(items)}: expected one number, or language=number")
+        raise XqgError(
+            f"--alpha {' '.join(items)}: expected one number, or language=number, or {AUTO}"
+        )
     return values[0] if values else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +76,15 @@ class Column:
 
     def sum(self, rows: int) -> int:
         """The sum of the next rows."""
-        sizes = (min(_SUMMED, rows - start) for start in range(0, rows, _SUMMED))
-        return sum(int(self.read(size).sum(dtype=np.int64)) for size in sizes)
+        return sum(int(part.sum(dtype=np.int64)) for part in self._parts(rows))
+
+    def positive(self, rows: int) -> int:
+        """How many of the next rows are above 0."""
+        return sum(int(np.count_nonzero(part > 0)) for part in self._parts(rows))
+
+    def _parts(self, rows: int) -> Iterator[NDArray[Any]]:
+        for start in range(0, rows, _SUMMED):
+            yield self.read(min(_SUMMED, rows - start))
 
     def close(self) -> None:
         self._file.close()

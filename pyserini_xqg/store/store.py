@@ -122,6 +122,25 @@ class Store:
             yield from _read_blocks(path, manifest, chosen, start, keep, drawn)
             start = 0
 
+    def covered(self, languages: Sequence[str] | None = None) -> dict[str, int]:
+        """By language, how many passages have queries; reads counts only.
+
+        Parameters
+        ----------
+        languages : sequence of str or None
+            All by default.
+        """
+        covered = {}
+        for language in self.choose(languages):
+            covered[language] = 0
+            for path, size in zip(self.paths, self.sizes, strict=True):
+                column = Column(path / f"queries.{language}.count.npy", 1)
+                try:
+                    covered[language] += column.positive(size)
+                finally:
+                    column.close()
+        return covered
+
     def choose(self, languages: Sequence[str] | None) -> list[str]:
         """The languages asked for, sorted; all of the store's for None.
 

@@ -30,7 +30,7 @@ def against(path: Path, manifest: Mapping[str, Any], rows: Rows, store: Store) -
     """Fuse the store again, block by block, and compare."""
     if not _exact(path, manifest):
         return SKIPPED, f"type {manifest['type']} does not keep the vectors as they are"
-    fused = fused_again(manifest, store)
+    fused = fused_again(path, manifest, store)
     far, worst = Findings(), 0.0
     for (there, expected), (docids, vectors) in zip(
         fused.blocks("comparing"), rows(fused.block_sizes), strict=True
@@ -56,7 +56,7 @@ def against(path: Path, manifest: Mapping[str, Any], rows: Rows, store: Store) -
     return OK, f"the same vectors (within {worst:.1e} of their length)"
 
 
-def fused_again(manifest: Mapping[str, Any], store: Store) -> Fused:
+def fused_again(path: Path, manifest: Mapping[str, Any], store: Store) -> Fused:
     """What the index was made of, from a store.
 
     Raises
@@ -66,6 +66,7 @@ def fused_again(manifest: Mapping[str, Any], store: Store) -> Fused:
     """
     from pyserini_xqg.index.build import corpus_centres
     from pyserini_xqg.index.fused import Fused
+    from pyserini_xqg.index.maps_file import load_maps
     from pyserini_xqg.index.settings import Fusion
 
     if (store.passages, store.dimension) != (manifest["passages"], manifest["dimension"]):
@@ -80,9 +81,11 @@ def fused_again(manifest: Mapping[str, Any], store: Store) -> Fused:
         manifest["weights"],
         manifest["centred"],
         manifest["l2_norm"],
+        mu=manifest.get("mu", 0.0),
     )
     centres = corpus_centres(store, languages) if fusion.centre else None
-    return Fused(store, fusion, languages, centres)
+    maps = load_maps(path, manifest) if fusion.mu else None
+    return Fused(store, fusion, languages, centres, maps)
 
 
 def _exact(path: Path, manifest: Mapping[str, Any]) -> bool:

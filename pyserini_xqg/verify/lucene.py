@@ -42,7 +42,7 @@ def _finds(path: Path, manifest: Mapping[str, Any], store: Store) -> Verdict:
     """Whether an index finds what the store says, as it does not give its vectors."""
     from pyserini_xqg.index.recall import Sample, measure
 
-    fused, sample = fused_again(manifest, store), Sample(store.passages)
+    fused, sample = fused_again(path, manifest, store), Sample(store.passages)
     for docids, vectors in fused.blocks("reading a sample"):
         sample.add(docids, vectors)
     index = LuceneVectors(path, manifest)

@@ -1,0 +1,148 @@
+"""Maps beside an index: fitted on a store, kept in a file, and described in ``xqg.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import digest, sync
+from pyserini_xqg.base.progress import with_bar
+from pyserini_xqg.index.maps import (
+    FOLDS,
+    NONE,
+    Maps,
+    MapSums,
+    fit_maps,
+    folds_of,
+)
+from pyserini_xqg.index.ridge import FoldMaps, QueryMap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pyserini_xqg.store.store import Store
+
+#: In the index's folder.
+MAPS = "maps.safetensors"
+
+
+def maps_of(store: Store, languages: Sequence[str], strength: float | None = None) -> Maps:
+    """Fit the maps of a store, one language after the other: memory holds the sums of one.
+
+    Parameters
+    ----------
+    store : Store
+    languages : sequence of str
+    strength : float or None
+        Of the ridge; chosen by folds if none is given.
+    """
+
+    def each() -> Iterator[tuple[str, MapSums]]:
+        for code in languages:
+            sums = MapSums(store.dimension)
+            blocks = store.blocks([code])
+            for block in with_bar(blocks, store.passages, f"fitting the map of {code}"):
+                sums.add(
+                    block.passages, block.sums[code], block.counts[code], folds_of(block.docids)
+                )
+            yield code, sums
+
+    return fit_maps(each(), strength)
+
+
+def save_maps(maps: Maps, path: Path) -> None:
+    """Write maps with safetensors, whole or not at all."""
+    from safetensors.numpy import save
+
+    tensors: dict[str, NDArray[np.float32]] = {}
+    for code, of in maps.maps.items():
+        if of is None:
+            continue
+        every = [*of.folds, of.whole]
+        tensors |= {
+            f"{code}.{name}": np.stack([getattr(one, name) for one in every])
+            for name in ("x", "y", "weights")
+        }
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        file.write(save(tensors))
+        sync(file)
+    partial.replace(path)
+
+
+def describe_maps(maps: Maps, path: Path) -> dict[str, Any]:
+    """What ``xqg.json`` says of saved maps."""
+    return {
+        "file": path.name,
+        "digest": digest(path.read_bytes()),
+        "folds": FOLDS,
+        "languages": {
+            code: {
+                "map": maps.sources[code],
+                "passages": maps.passages[code],
+                "strength": None if of is None else of.whole.strength,
+                "error": None if of is None else of.error,
+                "rests_on": [] if of is None else [one.passages for one in [*of.folds, of.whole]],
+            }
+            for code, of in maps.maps.items()
+        },
+    }
+
+
+def load_maps(folder: str | Path, manifest: Mapping[str, Any] | None = None) -> Maps:
+    """The maps of an index, for passages that arrive later.
+
+    Parameters
+    ----------
+    folder : path-like
+        The index; of a routed one, a route, as ``all``.
+    manifest : mapping or None
+        Its ``xqg.json``, read if none is given.
+
+    Raises
+    ------
+    XqgError
+        If the index has none, or the file is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    from pyserini_xqg.index.manifest import read_manifest
+
+    folder = Path(folder)
+    manifest = read_manifest(folder) if manifest is None else manifest
+    if manifest.get("kind") == "routed":
+        return load_maps(folder / manifest["fallback"])
+    about = manifest.get("maps")
+    if not about:
+        raise XqgError(f"{folder} has no maps: it was built without --mu, or with --mu 0")
+    path = folder / about["file"]
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise XqgError(f"{path} is missing; build the index again") from None
+    if about["folds"] != FOLDS or digest(content) != about["digest"]:
+        raise XqgError(f"{path}: not the maps that {folder} was built with; build it again")
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise XqgError(f"{path}: damaged ({error}); build the index again") from None
+    maps: dict[str, FoldMaps | None] = {}
+    for code, of in about["languages"].items():
+        maps[code] = None
+        if of["map"] != NONE:
+            x, y, weights = (tensors[f"{code}.{name}"] for name in ("x", "y", "weights"))
+            every = [
+                QueryMap(x[row], y[row], weights[row], rests, of["strength"])
+                for row, rests in enumerate(of["rests_on"])
+            ]
+            maps[code] = FoldMaps(every[:-1], every[-1], of["error"])
+    return Maps(
+        maps,
+        {code: of["map"] for code, of in about["languages"].items()},
+        {code: of["passages"] for code, of in about["languages"].items()},
+    )

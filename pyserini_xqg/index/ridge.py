@@ -1,0 +1,151 @@
+"""A ridge regression from passages' vectors to the mean vectors of their queries.
+
+Hoerl and Kennard, "Ridge Regression: Biased Estimation for Nonorthogonal Problems", Technometrics
+12, 1970. With x and y the means over the passages that have queries, M(p) the mean of a passage's
+query vectors, A and B the sums of (E(p) - x)^T (E(p) - x) and of (E(p) - x)^T (M(p) - y), and s the
+strength:
+
+    P(p) = y + (E(p) - x) W,      W = (A + s I)^-1 B
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+    Sums = NDArray[np.float64]
+    Folds = NDArray[np.int64]
+
+
+class QueryMap(NamedTuple):
+    """From passages' vectors to their mean query vectors.
+
+    Attributes
+    ----------
+    x, y : array, shape (d,), float32
+        The means of both over the passages that it rests on.
+    weights : array, shape (d, d), float32
+    passages : int
+        How many it rests on.
+    strength : float
+        Of the ridge.
+    """
+
+    x: Vectors
+    y: Vectors
+    weights: Vectors
+    passages: int
+    strength: float
+
+    def predict(self, passages: Vectors) -> Vectors:
+        """The mean query vectors to expect, shape ``(n, d)``, float32."""
+        predicted = (passages - self.x) @ self.weights + self.y
+        return predicted.astype(np.float32, copy=False)
+
+
+class Moments(NamedTuple):
+    """Sums over passages with queries: x is E(p), y the mean of its queries' vectors.
+
+    Attributes
+    ----------
+    passages : float
+    x, y : array, shape (d,), float64
+    xx, xy : array, shape (d, d), float64
+        Of the outer products.
+    yy : float
+        Of the squared lengths.
+    """
+
+    passages: float
+    x: Sums
+    y: Sums
+    xx: Sums
+    xy: Sums
+    yy: float
+
+    @classmethod
+    def none(cls, dimension: int) -> Moments:
+        x, xx = np.zeros(dimension), np.zeros((dimension, dimension))
+        return cls(0, x, x, xx, xx, 0)
+
+    def plus(self, other: Moments, sign: int = 1) -> Moments:
+        return Moments(
+            self.passages + sign * other.passages,
+            self.x + sign * other.x,
+            self.y + sign * other.y,
+            self.xx + sign * other.xx,
+            self.xy + sign * other.xy,
+            self.yy + sign * other.yy,
+        )
+
+    def error(self, fitted: QueryMap) -> float:
+        """The sum of the squared errors of a map on these passages."""
+        weights = fitted.weights.astype(np.float64)
+        shift = fitted.y.astype(np.float64) - fitted.x.astype(np.float64) @ weights
+        return float(
+            self.yy
+            - 2 * (shift @ self.y + (weights * self.xy).sum())
+            + self.passages * (shift @ shift)
+            + 2 * shift @ (self.x @ weights)
+            + (weights * (self.xx @ weights)).sum()
+        )
+
+    def error_of_passages(self) -> float:
+        """The same of E(p), taken for the mean of its queries' vectors."""
+        return float(self.yy - 2 * np.trace(self.xy) + np.trace(self.xx))
+
+    def ridge(self, strengths: Sequence[float]) -> Iterator[QueryMap]:
+        """The map of these passages for each strength, by one eigendecomposition."""
+        x, y = self.x / self.passages, self.y / self.passages
+        values, vectors = np.linalg.eigh(self.xx - self.passages * np.outer(x, x))
+        turned = vectors.T @ (self.xy - self.passages * np.outer(x, y))
+        for strength in strengths:
+            # Below 0 is a value that rounding made of 0.
+            weights = vectors @ (turned / (np.maximum(values, 0) + strength)[:, None])
+            yield QueryMap(
+                x.astype(np.float32),
+                y.astype(np.float32),
+                weights.astype(np.float32),
+                round(self.passages),
+                strength,
+            )
+
+
+class FoldMaps(NamedTuple):
+    """The maps of one language.
+
+    Attributes
+    ----------
+    folds : list of QueryMap
+        That without each fold.
+    whole : QueryMap
+    error : float
+        The mean squared error on the folds left out.
+    """
+
+    folds: list[QueryMap]
+    whole: QueryMap
+    error: float
+
+    def predict(self, passages: Vectors, folds: Folds | None = None) -> Vectors:
+        """The mean query vectors to expect, each from the map without its fold.
+
+        Parameters
+        ----------
+        passages : array, shape (n, d), float32
+        folds : array, shape (n,), or None
+            The whole map is taken where it is negative, and everywhere for None.
+        """
+        if folds is None:
+            return self.whole.predict(passages)
+        predicted = np.empty_like(passages)
+        for fold in np.unique(folds):
+            rows = folds == fold
+            predicted[rows] = (self.whole if fold < 0 else self.folds[fold]).predict(passages[rows])
+        return predicted
