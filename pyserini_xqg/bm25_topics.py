@@ -6,12 +6,12 @@ takes them is printed.
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing, written_whole
 from pyserini_xqg.collection.languages import code_of
@@ -62,8 +62,10 @@ def write_topics(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.bm25_topics", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.bm25_topics",
+        description=__doc__.partition("\n")[0],
+        example="--index indexes/bm25 --topics topics.jsonl --output bm25.tsv",
     )
     parser.add_argument("--index", required=True, metavar="DIR", help="a BM25 index of ours")
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
@@ -73,8 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="CODE",
         help="write the topics in this language alone",
     )
-    parser.add_argument("--output", required=True, metavar="TSV")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--output", required=True, metavar="TSV", help="the file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     refuse_existing(args.output, args.overwrite)
     empty = write_topics(args.index, args.topics, args.output, args.language)

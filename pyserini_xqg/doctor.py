@@ -6,7 +6,6 @@ is missing that encoding, indexing or searching needs; warnings do not count.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import re
 import sys
@@ -17,6 +16,7 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base import java
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 
 _OLDEST_PYTHON = (3, 11)  # of Pyserini 1.6
@@ -190,7 +190,8 @@ def _brief(error: Exception) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
+        quiet=False,
         prog="python -m pyserini_xqg.doctor",
         description="Say what is installed, whether it works, and how to mend what does not. "
         "The exit status is 1 if encoding, indexing or searching could not run.",

@@ -6,11 +6,11 @@ equal weights throw away much of the better run.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.collection.runs import Hit, Run, write_run
@@ -46,25 +46,30 @@ def choose_weight(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.hybrid", description=__doc__)
+    parser = Parser(
+        prog="python -m pyserini_xqg.hybrid",
+        description=__doc__,
+        example="--dense indexes/mine --sparse indexes/bm25 --weight 0.8 --topics topics.jsonl "
+        "--output hybrid.run",
+    )
     parser.add_argument("--dense", required=True, metavar="DIR", help="an index of ours")
     parser.add_argument("--sparse", required=True, metavar="DIR", help="a BM25 index of ours")
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
     add_detect_option(parser)
-    parser.add_argument("--output", required=True, metavar="RUN")
-    parser.add_argument("--runtag", default="xqg-hybrid")
-    parser.add_argument("--hits", type=int, default=1000)
+    parser.add_argument("--output", required=True, metavar="RUN", help="the file to write")
+    parser.add_argument("--runtag", default="xqg-hybrid", help="last column of the run")
+    parser.add_argument("--hits", type=int, default=1000, help="passages a topic")
     parser.add_argument("--weight", type=float, help="of the dense run, 0 to 1")
     parser.add_argument("--dev-topics", help="choose the weight on these instead")
     parser.add_argument("--dev-qrels", help="their judgments")
     parser.add_argument("--measure", default="RR@10", help="to choose by, as ir_measures spells it")
     add_join_options(parser, "; with mean, BM25, which has no vectors, takes one text")
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=64, help="texts at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of the search")
     parser.add_argument("--encoder", help="another place of the dense index's model")
     parser.add_argument("--device", help="of the encoder; by default the first accelerator")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     if min(args.hits, args.batch_size, args.threads) < 1:
         raise XqgError("--hits, --batch-size and --threads are at least 1")

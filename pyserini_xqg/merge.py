@@ -7,13 +7,13 @@ stopped.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.store.block import Block
@@ -137,12 +137,16 @@ def merge_indexes(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.merge", description=__doc__)
+    parser = Parser(
+        prog="python -m pyserini_xqg.merge",
+        description=__doc__,
+        example="--embeddings stores/shard-0 stores/shard-1 --output stores/all",
+    )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--embeddings", nargs="+", metavar="STORE", help="shards, in order")
     which.add_argument("--indexes", nargs="+", metavar="DIR", help="flat FAISS indexes, in order")
     parser.add_argument("--output", required=True, metavar="DIR", help="the folder to make")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     merge = merge_stores if args.embeddings else merge_indexes
     merge(args.embeddings or args.indexes, args.output, overwrite=args.overwrite)

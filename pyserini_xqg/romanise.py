@@ -9,7 +9,6 @@ as other languages.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -17,9 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import input_files, is_tsv, read_lines, unpacked
 from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.records import parse_json, parse_queries
 from pyserini_xqg.collection.shards import BLOCK
@@ -162,8 +163,6 @@ def romanise_files(
     dict of str to int
         By the code in Latin letters, rows of the output that have it.
     """
-    from tqdm import tqdm
-
     output = Path(output)
     check_file_name(output)
     codes = [latin(language) for language in languages]
@@ -181,7 +180,7 @@ def romanise_files(
             for line in read_lines(unpacked(name, folder.work))
         )
         left = islice(lines, folder.rows, None)
-        with tqdm(desc="romanising", unit="row", initial=folder.rows, disable=None) as bar:
+        with Progress(None, "romanising", "rows", done=folder.rows) as bar:
             while block := list(islice(left, BLOCK)):
                 rows = [
                     json.dumps(row_of(*line), ensure_ascii=False).encode() + b"\n" for line in block
@@ -205,10 +204,10 @@ def romanise_files(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pyserini_xqg.romanise",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        example="--queries queries.jsonl --languages bn ar --output both.jsonl",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--queries", nargs="+", metavar="FILE", help="generated queries, JSONL")
@@ -219,8 +218,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "bn ar ...: queries in them are put in Latin letters beside their own; topics instead",
         required=True,
     )
-    parser.add_argument("--output", required=True, metavar="FILE")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--output", required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     languages = list(dict.fromkeys(args.languages))
     for language in languages:

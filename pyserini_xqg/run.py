@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.java import prepare
 
@@ -99,10 +100,12 @@ def _accepting_our_class() -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
+        quiet=False,
         prog="python -m pyserini_xqg.run",
         description="Start a stock Pyserini module with Java prepared and the encoder class "
         f"{CLASS_NAME!r} registered.",
+        example="pyserini.eval.trec_eval -c -m recip_rank qrels.txt dense.run",
     )
     parser.add_argument("--heap", help="the most memory for Java objects, such as 8g")
     parser.add_argument("module", help="such as pyserini.search.faiss")

@@ -42,7 +42,7 @@ def read_questions(data: str | None) -> list[str]:
     if data:
         lines = (Path(data) / "question_translations.tsv").read_text(encoding="utf-8").split("\n")
         return [line.split("\t")[1] for line in lines if line.count("\t") == 2]
-    mini = files("pyserini_xqg") / "data" / "xqg-mini" / "queries.jsonl"
+    mini = files("pyserini_xqg") / "demo" / "xqg-mini" / "queries.jsonl"
     rows = [json.loads(line) for line in mini.read_text(encoding="utf-8").splitlines()]
     return [text for row in rows for texts in row["generated_queries"].values() for text in texts]
 

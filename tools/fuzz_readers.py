@@ -65,7 +65,7 @@ SEEDS = {
 def write_seeds(folder: Path) -> None:
     """The first two rows of each file, after the number of its reader."""
     folder.mkdir()
-    mini = files("pyserini_xqg") / "data" / "xqg-mini"
+    mini = files("pyserini_xqg") / "demo" / "xqg-mini"
     for number, name in enumerate(READERS):
         rows = SEEDS.get(name) or b"".join((mini / name).read_bytes().splitlines(True)[:2])
         (folder / name).write_bytes(bytes([number]) + rows)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.progress import Progress
 
 #: How often a shard is begun again after the process or machine that had it died.
 RETRIES = 3
@@ -48,7 +49,7 @@ def add_ray_options(parser: argparse._ActionsContainer) -> None:
         "is started on this machine")  # fmt: skip
     add("--num-gpus-per-task", type=float, metavar="G", help="1 where the cluster has GPUs, else 0")
     add("--num-cpus-per-task", type=int, default=1, metavar="C",
-        help="cores, and so threads, of a shard (%(default)s)")  # fmt: skip
+        help="cores, and so threads, of a shard")  # fmt: skip
 
 
 def shard_path(output: str | Path, number: int) -> str:
@@ -132,7 +133,7 @@ def run_on_ray(
         here = os.getcwd()
         left = {task.remote(run, shard, here, redo): n for n, shard in enumerate(shards)}
         try:
-            with _bar(len(shards)) as bar:
+            with Progress(len(shards), "shards", "shards") as bar:
                 while left:
                     (ready,), _ = ray.wait(list(left))
                     number = left.pop(ready)
@@ -194,12 +195,6 @@ def _show(number: int, out: str, err: str) -> None:
     for text, stream in ((out, sys.stdout), (err, sys.stderr)):
         for line in text.splitlines():
             print(f"shard {number}: {line}", file=stream)
-
-
-def _bar(shards: int) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=shards, desc="shards", unit="shard", disable=None)
 
 
 def _check_plan(output: Path, plan: Mapping[str, Any], overwrite: bool) -> None:

@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tqdm import tqdm
-
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import Line, input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.collection.records import (
     GeneratedQueries,
@@ -229,9 +228,7 @@ class Join:
         sha = hashlib.sha256()
         plain = [unpacked(file, work / "unpacked") for file in files]
         total = sum(file.stat().st_size for file in plain)
-        with tqdm(
-            total=total, desc=f"checking {label}", unit="B", unit_scale=True, disable=None
-        ) as bar:
+        with Progress(total, f"checking {label}", "bytes", aside=True) as bar:
             for name, file in zip(files, plain, strict=True):
                 source = _Source(called or name, file, is_tsv(name))
                 index = len(self._sources)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 
 _MARK = ".made-by-the-demo"
@@ -16,12 +16,16 @@ _MARK = ".made-by-the-demo"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.demo", description=__doc__)
+    parser = Parser(
+        prog="python -m pyserini_xqg.demo",
+        description=__doc__,
+        example="--output xqg-demo",
+    )
     parser.add_argument(
         "--output",
         default="xqg-demo",
         metavar="DIR",
-        help="for stores, indexes, runs, plot and page (xqg-demo); an earlier demo's is replaced",
+        help="for stores, indexes, runs, plot and page; an earlier demo's is replaced",
     )
     args = parser.parse_args(argv)
     output = _empty(Path(args.output))

@@ -7,12 +7,14 @@ of ``pyserini.encode``, and a fourth group for the generated queries.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.progress import duration, say, with_bar
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.manifest import MANIFEST as INDEX_MANIFEST
 from pyserini_xqg.index.manifest import index_manifest
@@ -86,7 +88,6 @@ def encode_corpus(
         are not the encoder's.
     """
     from pyserini_xqg.base.output import OutputFolder
-    from pyserini_xqg.base.progress import with_bar
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK, shard_range
     from pyserini_xqg.encode.adopt import adopt, in_blocks
@@ -105,6 +106,7 @@ def encode_corpus(
                 "not seen when it writes: leave --to-faiss out, and give --mu to python -m "
                 "pyserini_xqg.index"
             )
+    began = time.monotonic()
     manifest_name = MANIFEST if to_faiss is None else INDEX_MANIFEST
     with OutputFolder(output, manifest_name, overwrite=overwrite) as folder:
         adopted = None
@@ -199,6 +201,10 @@ def encode_corpus(
                 )
             )
         join.close()
+    said = f"{stop - start:,} passages"
+    if join.languages and shard_num == 1:
+        said += f", {sum(join.counts[language] for language in join.languages):,} queries"
+    say(f"{said} -> {output}, {duration(time.monotonic() - began)}")
     for count, what in (
         (join.empty_texts, "passages have no text and were encoded as they are"),
         (join.empty_queries, "queries were blank and left out"),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import add_languages_option
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from pyserini_xqg.encoder.encoder import Encoder
 
 _PROGRAM = "python -m pyserini_xqg.encode"
+_EXAMPLE = f"""  {_PROGRAM} \\
+      input   --corpus corpus.jsonl --fields title text \\
+      output  --embeddings stores/mine \\
+      encoder --encoder intfloat/multilingual-e5-small --fields title text \\
+      xqg     --queries queries.jsonl"""
 _FIELDS = ("title", "text")
 
 
@@ -47,6 +53,7 @@ def parse_groups(argv: Sequence[str]) -> Groups:
     if not argv or argv[0] in ("-h", "--help"):
         print(f"usage: {_PROGRAM} input ... output ... encoder ... [xqg ...]\n")
         print(f"{__doc__}\n")
+        print(f"example:\n{_EXAMPLE}\n")
         for parser in parsers.values():
             print(parser.format_help())
         raise SystemExit(0)
@@ -86,8 +93,8 @@ def _takes_value(parser: argparse.ArgumentParser | None, word: str) -> bool:
 
 
 def _parsers() -> dict[str, argparse.ArgumentParser]:
-    parsers = {
-        name: argparse.ArgumentParser(prog=f"{_PROGRAM} {name}")
+    parsers: dict[str, argparse.ArgumentParser] = {
+        name: Parser(prog=f"{_PROGRAM} {name}", quiet=name == "output")
         for name in ("input", "output", "encoder", "xqg")
     }
     add = parsers["input"].add_argument
@@ -110,7 +117,7 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     add("--docid-field", help="the docid's field where it is none of docid, id, _id")
     add("--delimiter", default="\n", help="between the fields inside 'contents'")
     add("--shard-id", type=int, default=0, help="counted from 0")
-    add("--shard-num", type=int, default=1)
+    add("--shard-num", type=int, default=1, help="shards of the corpus")
     add(
         "--engine",
         default="local",
@@ -128,7 +135,7 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     )
     add("--to-faiss", action="store_true", help="write a flat FAISS index straight away")
     add("--dtype", default="float32", choices=("float32", "float16"), help="of the store")
-    add("--overwrite", action="store_true")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     add("--dry-run", action="store_true", help="measure a sample: hours, disk and memory")
     add(
         "--price-per-hour", type=float, metavar="P", help="of one machine, for --dry-run: the money"
@@ -166,13 +173,18 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
         help="accepted for Pyserini's sake: every "
         "encoder is loaded by AutoModel and pooled as --pooling says",
     )
-    add("--revision")
+    add("--revision", help="of the model on the hub")
     add("--query-encoder", help="the query side's model where the two are not tied")
     add("--fields", nargs="+", default=["text"], choices=_FIELDS, help="what is encoded")
-    add("--pooling", choices=POOLINGS)
-    add("--l2-norm", action="store_true", default=None)
-    add("--max-length", type=int, help="tokens of a passage (256)")
-    add("--query-max-length", type=int, help="tokens of a query (32)")
+    add("--pooling", choices=POOLINGS, help="how token vectors become one")
+    add(
+        "--l2-norm",
+        action="store_true",
+        default=None,
+        help="scale every vector of the encoder to length 1",
+    )
+    add("--max-length", type=int, help="tokens of a passage (default: 256)")
+    add("--query-max-length", type=int, help="tokens of a query (default: 32)")
     add("--passage-prefix", help="put before title and text as it is")
     add("--query-prefix", help="put before queries as it is")
     add("--prefix", help="Pyserini's spelling of --passage-prefix, followed by a space")

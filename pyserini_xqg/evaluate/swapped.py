@@ -6,7 +6,6 @@ and not the answer. Encoded and indexed like the real ones, they show what of a 
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import refuse_existing, written_whole
 from pyserini_xqg.collection.join import Join
@@ -96,13 +96,15 @@ def neighbours(titles: dict[str, str]) -> tuple[dict[str, str], int]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate swapped", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate swapped",
+        description=__doc__.partition("\n")[0],
+        example="--corpus corpus.jsonl --queries queries.jsonl --output swapped.jsonl",
     )
     parser.add_argument("--corpus", required=True, help="JSONL or TSV, file or folder")
     parser.add_argument("--queries", required=True, nargs="+", help="the generated queries")
     parser.add_argument("--output", required=True, metavar="JSONL", help="queries to encode, index")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     refuse_existing(args.output, args.overwrite)
     made = swap_queries(args.corpus, args.queries, args.output)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.topics import add_language_option
@@ -127,18 +128,19 @@ ENGINES = {"local": _here, "openai": _served}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pyserini_xqg.expand",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        example="--engine openai --base-url http://localhost:8000/v1 --model M --topics "
+        "topics.jsonl --kind passage --output expanded.jsonl",
     )
     add = parser.add_argument
     add("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
     add("--output", required=True, metavar="FILE",
         help="the topics with a field 'expansions'; all else is kept byte for byte")  # fmt: skip
-    add("--kind", default="passage", choices=TASKS, help="what to write (%(default)s)")
-    add("--number", type=int, default=1, help="of texts for each topic (%(default)s)")
+    add("--kind", default="passage", choices=TASKS, help="what to write")
+    add("--number", type=int, default=1, help="of texts for each topic")
     add(
         "--to",
         type=code_of("--to"),
@@ -147,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--translate", choices=TRANSLATE, help="by way of a translation to that language: of the "
         "topic, before anything is written, or of what was written")  # fmt: skip
-    add("--overwrite", action="store_true")
+    add("--overwrite", action="store_true", help="replace an output that is there")
 
     group = parser.add_argument_group("generator")
     group.add_argument("--engine", default="local", choices=ENGINES, help="where the model runs")
@@ -157,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_server_options(parser).add_argument(
         "--preset", choices=STRATEGIES, default="zero-shot",
-        help="how it is asked (%(default)s); arXiv 2511.19325, which compares these four, found "
+        help="how it is asked; arXiv 2511.19325, which compares these four, found "
         "zero-shot better for short topics, few-shot for long ones",
     )  # fmt: skip
     return parser

@@ -10,6 +10,7 @@ from typing import Any
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, input_files, is_tsv, read_lines, unpacked
 from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.records import parse_json
 from pyserini_xqg.collection.topics import FIELD, Topic
 from pyserini_xqg.expand.expander import QueryExpander
@@ -58,8 +59,6 @@ def expand_topics(
     XqgError
         For bad input, topics that have expansions, and a generator that cannot be used.
     """
-    from tqdm import tqdm
-
     from pyserini_xqg.collection.topics import read_topics
 
     topics = read_topics(path, language)
@@ -69,8 +68,7 @@ def expand_topics(
         lines = list(_lines(path, topics, folder.work))
         plan = {**settings, "topics": digest(b"".join(lines)), "topic language": language}
         folder.start(plan, {ROWS: b""})
-        with tqdm(total=len(topics), desc="expanding", unit="topic", disable=None) as bar:
-            bar.update(folder.rows)
+        with Progress(len(topics), "expanding", "topics", done=folder.rows) as bar:
             for start in range(folder.rows, len(topics), _BLOCK):
                 block = expander.expand(topics[start : start + _BLOCK])
                 of_block = lines[start : start + len(block)]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import code_of
@@ -127,24 +128,29 @@ def _parser() -> argparse.ArgumentParser:
     from pyserini_xqg.filter.relevance import SIMILARITIES
     from pyserini_xqg.filter.steps import COPIED_SHARE
 
-    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.filter", description=__doc__)
+    parser = Parser(
+        prog="python -m pyserini_xqg.filter",
+        description=__doc__,
+        example="--corpus corpus.jsonl --queries queries.jsonl --output clean.jsonl "
+        "--min-length 4 --deduplicate --script",
+    )
     add = parser.add_argument
     add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
     add("--corpus", required=True, help="their passages; may be the same file")
     add("--output", required=True, metavar="FILE", help="JSONL; packed where it ends in .gz")
-    add("--overwrite", action="store_true")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     add(
         "--ignore-unknown",
         action="store_true",
         help="count queries for docids that the corpus lacks instead of refusing them",
     )
     add("--shard-id", type=int, default=0, help="counted from 0")
-    add("--shard-num", type=int, default=1)
+    add("--shard-num", type=int, default=1, help="shards of the corpus")
     add("--engine", default="local", choices=("local", "ray"),
         help="ray: all shards, each a task of a Ray cluster, into FILE-0 and so on")  # fmt: skip
     add_ray_options(parser)
     add("--report", metavar="FILE", help="write the report as JSON too")
-    add("--sample", type=int, default=5, help="queries to show by language and reason (5)")
+    add("--sample", type=int, default=5, help="queries to show by language and reason")
     add("--seed", type=int, default=0, help="of the sample")
 
     add = parser.add_argument_group("steps, in this order").add_argument
@@ -209,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
         help="drop queries that do not find their passage in this "
         "index, which must not be built with them",
     )
-    add("--round-trip-k", type=int, metavar="K", help="among the first K hits (10)")
+    add("--round-trip-k", type=int, metavar="K", help="among the first K hits (default: 10)")
     add("--threads", type=int, default=1, help="of the search")
 
     group = parser.add_argument_group(
@@ -220,7 +226,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cross-encoder",
         metavar="M",
         help="hub name or folder of a sequence "
-        "classifier; takes --fields, --max-length (512), --batch-size and --device",
+        "classifier; takes --fields, --max-length (default: 512), --batch-size and --device",
     )
     group.add_argument("--similarity", choices=SIMILARITIES, help="of an encoder's vectors (dot)")
     add_encoder_options(group)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pyserini_xqg.base.files import read_lines, sync
+from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.records import GeneratedQueries, Passage, parse_json, parse_queries
 from pyserini_xqg.collection.shards import BLOCK
 
@@ -66,10 +67,8 @@ class Row(NamedTuple):
 
 def read_rows(join: Join, start: int = 0, stop: int | None = None) -> Iterator[Row]:
     """The rows of all inputs for passages `start` to `stop`, united by docid, in their order."""
-    from tqdm import tqdm
-
     stop = join.passages if stop is None else stop
-    with tqdm(total=stop - start, desc="filtering", unit="passage", disable=None) as bar:
+    with Progress(stop - start, "filtering") as bar:
         for row_number in range(start, stop, BLOCK):
             passages = list(join.read_passages(row_number, min(row_number + BLOCK, stop)))
             found: dict[str, Row] = {}

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import add_languages_option
@@ -195,10 +196,11 @@ def _form(given: argparse.Namespace) -> PassageFormat:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pyserini_xqg.generate",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        example="--engine openai --base-url http://localhost:8000/v1 --model M --corpus "
+        "corpus.jsonl --languages te bn --output queries.jsonl",
     )
     add = parser.add_argument_group("input").add_argument
     add("--corpus", required=True, help="passages: JSONL or TSV, .gz or not, a file or a folder")
@@ -207,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--docid-field", help="the docid's field where it is none of docid, id, _id")
     add("--delimiter", default="\n", help="between the fields inside 'contents'")
     add("--shard-id", type=int, default=0, help="counted from 0")
-    add("--shard-num", type=int, default=1)
+    add("--shard-num", type=int, default=1, help="shards of the corpus")
 
     group = parser.add_argument_group("generator")
     add = group.add_argument
@@ -215,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
         "shard, FILE-0 and so on")  # fmt: skip
     add_model_options(group)  # several devices, cuda:0,cuda:1, are a process each
     add_languages_option(group, "ar bn fi ...", required=True)
-    add("--num-queries", type=int, default=5, help="for each passage and language (%(default)s)")
+    add("--num-queries", type=int, default=5, help="for each passage and language")
     add("--preset", choices=(*PROMPTS, *CHAT_PROMPTS), help="prompt and sampling (xqg for T5 and "
         "mT5, chat for decoder-only models, few-shot for a server)")  # fmt: skip
     add("--prompt", metavar="TEMPLATE", help="your own: with {passage}, {title}, {lang}")
@@ -231,7 +233,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = parser.add_argument_group("output").add_argument
     add("--output", metavar="FILE", help="queries.jsonl, or queries.jsonl.gz")
-    add("--overwrite", action="store_true")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     add("--dry-run", action="store_true", help="measure a sample; print time and size of the whole")
     add(
         "--price-per-hour", type=float, metavar="P", help="of one machine, for --dry-run: the money"

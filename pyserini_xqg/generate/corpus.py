@@ -12,6 +12,7 @@ from pathlib import Path
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, read_json, write_json
 from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.records import Passage, PassageFormat
@@ -178,14 +179,11 @@ class _Blocks:
 
     def generate(self, devices: Sequence[str], kept: dict[str, list[int]]) -> None:
         """Do what is left, and commit it."""
-        from tqdm import tqdm
-
         languages, each = self._settings.languages, self._settings.num_queries
         total = (self._stop - self._start) * len(languages) * each
         self._commit()
-        with tqdm(total=total, desc="generating", unit="query", disable=None) as bar:
-            bar.update(self._folder.rows * len(languages) * each)
-            bar.unpause()
+        done = self._folder.rows * len(languages) * each
+        with Progress(total, "generating", "queries", done=done) as bar:
             for job, generated in generate_on(devices, self._settings, kept, self._left()):
                 write_json(
                     self._file(job.block, job.language),

@@ -14,13 +14,13 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
     """The options of a model of one's own."""
     add = group.add_argument
     add("--generator", help="hub name or folder: T5, mT5, umT5, or decoder-only")
-    add("--revision")
-    add("--top-k", type=int, help="draw among so many tokens (10); 1 is greedy")
-    add("--max-length", type=int, help="tokens read (256)")
+    add("--revision", help="of the model on the hub")
+    add("--top-k", type=int, help="draw among so many tokens (default: 10); 1 is greedy")
+    add("--max-length", type=int, help="tokens read (default: 256)")
     add("--max-new-tokens", type=int, help="tokens written at most; by default as the prompt needs")
-    add("--seed", type=int, default=0, help="of the sampling noise (%(default)s)")
-    add("--dtype", default="float32", choices=DTYPES)
-    add("--batch-size", type=int, default=32, help="prompts at a time (%(default)s)")
+    add("--seed", type=int, default=0, help="of the sampling noise")
+    add("--dtype", default="float32", choices=DTYPES, help="what the model computes in")
+    add("--batch-size", type=int, default=32, help="prompts at a time")
     add("--device", help="cpu, cuda:0 ...; generate also takes several: cuda:0,cuda:1")
 
 
@@ -32,10 +32,10 @@ def add_server_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
     add = group.add_argument
     add("--base-url", metavar="URL", help="such as http://localhost:8000/v1")
     add("--model", help="the server's name for it")
-    add("--temperature", type=float, default=0.7)
-    add("--concurrency", type=int, default=8, help="requests at a time (%(default)s)")
-    add("--attempts", type=int, default=4, help="until an answer is as it must be (%(default)s)")
-    add("--timeout", type=float, default=120.0, help="seconds to wait for an answer (%(default)s)")
+    add("--temperature", type=float, default=0.7, help="of the sampling")
+    add("--concurrency", type=int, default=8, help="requests at a time")
+    add("--attempts", type=int, default=4, help="until an answer is as it must be")
+    add("--timeout", type=float, default=120.0, help="seconds to wait for an answer")
     add("--extra-body", default="{}", metavar="JSON", help="further fields of each request")
     return group
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.index.build import build_index, build_routed
@@ -18,7 +19,12 @@ _EXACT = (None, "flat")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.index", description=__doc__)
+    parser = Parser(
+        prog="python -m pyserini_xqg.index",
+        description=__doc__,
+        example="--embeddings stores/mine --output indexes/mine --routed --method mean --alpha "
+        "0.4 --l2-norm",
+    )
     parser.add_argument(
         "--embeddings", nargs="+", metavar="STORE", help="one store, or its shards in order"
     )
@@ -38,8 +44,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--type", help=f"of FAISS: {', '.join(TYPES)} (default flat), or a factory string"
     )
-    parser.add_argument("--M", type=int, help="of lucene-hnsw: neighbours of a node (16)")
-    parser.add_argument("--efC", type=int, help="of lucene-hnsw: candidates for them (100)")
+    parser.add_argument("--M", type=int, help="of lucene-hnsw: neighbours of a node (default: 16)")
+    parser.add_argument(
+        "--efC", type=int, help="of lucene-hnsw: candidates for them (default: 100)"
+    )
     parser.add_argument(
         "--topics",
         help="measure the recall of an approximate index with these, not with some of the passages",
@@ -53,16 +61,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     text.add_argument(
         "--queries", nargs="+", default=[], help="generated queries; none indexes passages only"
     )
-    text.add_argument("--fields", nargs="+", default=["title", "text"], choices=("title", "text"))
+    text.add_argument(
+        "--fields",
+        nargs="+",
+        default=["title", "text"],
+        choices=("title", "text"),
+        help="what is indexed of a passage",
+    )
     text.add_argument(
         "--analyzer",
         default="ngrams",
         help="ngrams (default: character 3- and 4-grams, any language) or the code of a language "
         "that Anserini analyzes; with --routed also own: each language's, or n-grams",
     )
-    text.add_argument("--passage-times", type=int, default=1, help="how often a text counts (1)")
-    text.add_argument("--query-times", type=int, default=1, help="and a query (1)")
-    parser.add_argument("--overwrite", action="store_true")
+    text.add_argument("--passage-times", type=int, default=1, help="how often a text counts")
+    text.add_argument("--query-times", type=int, default=1, help="and a query")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     fusion = fusion_from(args)
     if args.to == "bm25":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.manifest import FORMAT, MANIFEST
 
@@ -65,8 +66,6 @@ def build_bm25(
     XqgError
         For bad input, an analyzer that is not there, or documents that Lucene did not take.
     """
-    from tqdm import tqdm
-
     from pyserini_xqg.base.java import prepare
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK
@@ -86,7 +85,7 @@ def build_bm25(
         folder.start({}, {})
         indexer = _indexer(folder.partial, options, threads)
         empty = 0
-        with tqdm(total=join.passages, desc="indexing", unit="passage", disable=None) as bar:
+        with Progress(join.passages, "indexing") as bar:
             for start in range(0, join.passages, BLOCK):
                 passages = list(join.read_passages(start, min(start + BLOCK, join.passages)))
                 queries_of = join.queries_of([passage.docid for passage in passages])

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.evaluate.report.publish import publish
 from pyserini_xqg.reproduce.conditions import Collection, Condition, read_collections
@@ -23,8 +23,10 @@ Chosen = tuple[Collection, Condition]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.reproduce", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.reproduce",
+        description=__doc__.partition("\n")[0],
+        example="--condition xqg-mini",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--list", action="store_true", help="show conditions and figures")

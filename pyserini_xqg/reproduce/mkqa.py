@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import input_files, read_lines, unpacked, written_whole
 from pyserini_xqg.collection.languages import check_language, code_of
@@ -55,15 +55,22 @@ def questions(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.reproduce.mkqa", description=__doc__
+    parser = Parser(
+        prog="python -m pyserini_xqg.reproduce.mkqa",
+        description=__doc__,
+        example="--input mkqa.jsonl.gz --output gold.jsonl",
     )
     parser.add_argument("--input", required=True, help="mkqa.jsonl or mkqa.jsonl.gz")
-    parser.add_argument("--answers-in", default="en", help="the language of the passages (en)")
+    parser.add_argument("--answers-in", default="en", help="the language of the passages")
     parser.add_argument(
-        "--languages", nargs="+", type=code_of("--languages"), help="of the questions (all)"
+        "--languages",
+        nargs="+",
+        type=code_of("--languages"),
+        help="of the questions (default: all)",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FILE", help="the file to write"
+    )
     args = parser.parse_args(argv)
     count = 0
     with tempfile.TemporaryDirectory() as work, written_whole(args.output) as file:

@@ -7,11 +7,11 @@ topic's own, or beside it as an expansion.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import written_whole
 from pyserini_xqg.collection.languages import code_of
@@ -70,8 +70,10 @@ def _counterparts(topics: Sequence[Topic], language: str, after: int) -> list[To
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.reproduce.translated", description=__doc__
+    parser = Parser(
+        prog="python -m pyserini_xqg.reproduce.translated",
+        description=__doc__,
+        example="--topics topics.jsonl --to en --output english.jsonl",
     )
     parser.add_argument("--topics", required=True, help="JSONL, in all languages")
     parser.add_argument(
@@ -79,9 +81,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=code_of("--to"),
         default="en",
         metavar="CODE",
-        help="the texts' language (en)",
+        help="the texts' language",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FILE", help="the file to write"
+    )
     parser.add_argument(
         "--beside", action="store_true", help="keep the topics, and write the texts as expansions"
     )

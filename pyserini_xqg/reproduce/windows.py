@@ -8,12 +8,12 @@ SIGIR 2019).
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import written_whole
 from pyserini_xqg.collection.records import Passage
@@ -42,12 +42,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK
 
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.reproduce.windows", description=__doc__
+    parser = Parser(
+        prog="python -m pyserini_xqg.reproduce.windows",
+        description=__doc__,
+        example="--corpus corpus.jsonl --number 8 --output windows.jsonl",
     )
     parser.add_argument("--corpus", required=True, help="JSONL or TSV, file or folder")
     parser.add_argument("--number", type=int, required=True, help="vectors a passage")
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FILE", help="the file to write"
+    )
     args = parser.parse_args(argv)
     if args.number < 1:
         raise XqgError(f"--number {args.number}: expected at least 1")

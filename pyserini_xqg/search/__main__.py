@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.collection.topics import add_language_option, read_topics
@@ -17,7 +17,11 @@ from pyserini_xqg.search.searcher import open_searcher, search_topics
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.search", description=__doc__)
+    parser = Parser(
+        prog="python -m pyserini_xqg.search",
+        description=__doc__,
+        example="--index indexes/mine --topics topics.jsonl --output dense.run --hits 100",
+    )
     parser.add_argument(
         "--index",
         required=True,
@@ -28,11 +32,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
     add_detect_option(parser)
-    parser.add_argument("--output", required=True, metavar="RUN")
-    parser.add_argument("--output-format", default="trec", choices=("trec", "msmarco"))
-    parser.add_argument("--runtag", default="xqg")
-    parser.add_argument("--hits", type=int, default=1000)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--output", required=True, metavar="RUN", help="the file to write")
+    parser.add_argument(
+        "--output-format", default="trec", choices=("trec", "msmarco"), help="of the run"
+    )
+    parser.add_argument("--runtag", default="xqg", help="last column of the run")
+    parser.add_argument("--hits", type=int, default=1000, help="passages a topic")
+    parser.add_argument("--batch-size", type=int, default=64, help="texts at a time")
     parser.add_argument(
         "--threads",
         type=int,
@@ -48,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--ef-search", type=int, help="of an HNSW index")
     parser.add_argument("--nprobe", type=int, help="of an index with inverted lists (IVF)")
     add_join_options(parser)
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     if min(args.hits, args.batch_size, args.threads) < 1:
         raise XqgError("--hits, --batch-size and --threads are at least 1")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.index.manifest import read_manifest
@@ -83,9 +84,7 @@ def search_topics(
 
     With a `join` (a key of `pyserini_xqg.search.joining.JOINS`) the topics' expansions are used.
     """
-    from tqdm import tqdm
-
-    with tqdm(total=len(topics), desc="searching", unit="topic", disable=None) as bar:
+    with Progress(len(topics), "searching", "topics") as bar:
         for start in range(0, len(topics), batch_size):
             batch = topics[start : start + batch_size]
             qids = [topic.qid for topic in batch]

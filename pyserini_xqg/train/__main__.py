@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import run_command
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.encoder.spec import POOLINGS, SIDES
@@ -109,23 +110,14 @@ def _negatives(given: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pyserini_xqg.train",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        example="retriever --train train.jsonl --dev dev.jsonl --model MODEL --output retriever",
     )
     commands = parser.add_subparsers(required=True, metavar="MODEL")
-    _generator_options(commands.add_parser("generator", help="a T5 or mT5 that writes queries"))
-    _negatives_options(
-        commands.add_parser("negatives", help="hard negatives for a retriever, from our indexes")
-    )
-    _retriever_options(commands.add_parser("retriever", help="an encoder that finds passages"))
-    add_vocabulary_options(
-        commands.add_parser("vocabulary", help="more pieces for a language's words")
-    )
-    add_language_model_options(
-        commands.add_parser("language-model", help="an encoder that goes on guessing masked tokens")
-    )
+    for name, (options, what, example) in _COMMANDS.items():
+        options(commands.add_parser(name, help=what, description=what, example=example))
     return parser
 
 
@@ -143,20 +135,24 @@ def _generator_options(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("training").add_argument
     add("--model", required=True, help="hub name or folder to start from: T5, mT5, umT5")
-    add("--revision")
-    add("--preset", choices=PRESETS, default="xqg", help="settings by name (%(default)s)")
+    add("--revision", help="of the model on the hub")
+    add("--preset", choices=PRESETS, default="xqg", help="settings by name")
     add("--prompt", metavar="TEMPLATE", help="your own: with {passage}, {title}, {lang}")
-    add("--learning-rate", type=float, help=f"({preset.learning_rate})")
-    add("--max-steps", type=int, help=f"updates ({preset.max_steps})")
+    add("--learning-rate", type=float, help=f"at the start (default: {preset.learning_rate})")
+    add("--max-steps", type=int, help=f"updates (default: {preset.max_steps})")
     add("--effective-batch-size", type=int,
-        help=f"pairs behind each update ({preset.effective_batch_size})")  # fmt: skip
-    add("--batch-size", type=int, default=16, help="pairs at a time (%(default)s)")
-    add("--max-length", type=int, help=f"tokens read of the prompt ({preset.max_length})")
-    add("--query-max-length", type=int, help=f"tokens of the query ({preset.query_max_length})")
+        help=f"pairs behind each update (default: {preset.effective_batch_size})")  # fmt: skip
+    add("--batch-size", type=int, default=16, help="pairs at a time")
+    add("--max-length", type=int, help=f"tokens read of the prompt (default: {preset.max_length})")
+    add(
+        "--query-max-length",
+        type=int,
+        help=f"tokens of the query (default: {preset.query_max_length})",
+    )
     add("--eval-steps", type=int,
-        help=f"updates between evaluations and checkpoints ({preset.eval_steps})")  # fmt: skip
-    add("--dtype", default="float32", choices=DTYPES)
-    add("--seed", type=int, default=0)
+        help=f"updates between evaluations (default: {preset.eval_steps})")  # fmt: skip
+    add("--dtype", default="float32", choices=DTYPES, help="what the model computes in")
+    add("--seed", type=int, default=0, help="of everything that is drawn")
     add("--device", choices=("cpu", "cuda"), help="by default the first GPU, or the CPU")
 
     _output_options(parser)
@@ -170,15 +166,15 @@ def _negatives_options(parser: argparse.ArgumentParser) -> None:
         help="dense or BM25; hits of several are taken in turn")  # fmt: skip
     add("--corpus", required=True, help="what the indexes were built from, for the texts")
     add("--output", required=True, metavar="JSONL", help="to make, in Tevatron's fields")
-    add("--negatives", type=int, default=30, help="new ones for each query (%(default)s)")
-    add("--hits", type=int, default=100, help="to choose from, of each index (%(default)s)")
+    add("--negatives", type=int, default=30, help="new ones for each query")
+    add("--hits", type=int, default=100, help="to choose from, of each index")
     add("--similarity", type=float, default=SIMILARITY,
-        help="leave out what has this part of its text from a positive (%(default)s)")  # fmt: skip
+        help="leave out what has this part of its text from a positive")  # fmt: skip
     add("--encoder", help="another place of the model that dense indexes were built with")
     add("--device", help="of the encoder; by default the first accelerator there is")
-    add("--batch-size", type=int, default=64)
-    add("--threads", type=int, default=1)
-    add("--overwrite", action="store_true")
+    add("--batch-size", type=int, default=64, help="texts at a time")
+    add("--threads", type=int, default=1, help="of the search")
+    add("--overwrite", action="store_true", help="replace an output that is there")
 
 
 def _add_train(parser: argparse._ActionsContainer) -> None:
@@ -199,32 +195,36 @@ def _retriever_options(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("encoder").add_argument
     add("--model", required=True, help="hub name or folder to start from: mBERT, XLM-R, ...")
-    add("--revision")
+    add("--revision", help="of the model on the hub")
     add("--preset", choices=RETRIEVERS,
         help="the paper's settings; by default also those, but a model that is a retriever "
         "already is pooled, prefixed and cut as it was")  # fmt: skip
-    add("--pooling", choices=POOLINGS)
+    add("--pooling", choices=POOLINGS, help="how token vectors become one")
     add("--l2-norm", action=argparse.BooleanOptionalAction, help="scale vectors to length 1")
-    add("--query-prefix")
-    add("--passage-prefix")
-    add("--query-max-length", type=int, help=f"tokens ({preset['query_max_length']})")
-    add("--max-length", type=int, help=f"tokens of a passage ({preset['max_length']})")
+    add("--query-prefix", help="put before each query")
+    add("--passage-prefix", help="put before each passage")
+    add("--query-max-length", type=int, help=f"tokens (default: {preset['query_max_length']})")
+    add("--max-length", type=int, help=f"tokens of a passage (default: {preset['max_length']})")
     add("--generated-queries-as", choices=SIDES, help="how `encode` will read generated queries")
     add("--tied", action=argparse.BooleanOptionalAction, default=None,
         help="one model for queries and passages, or one for each")  # fmt: skip
 
     add = parser.add_argument_group("training").add_argument
-    add("--learning-rate", type=float, help=f"({preset['learning_rate']})")
-    add("--warmup", type=float, help=f"a part of all steps ({preset['warmup']})")
-    add("--epochs", type=int, help=f"({preset['epochs']})")
+    add("--learning-rate", type=float, help=f"at the start (default: {preset['learning_rate']})")
+    add("--warmup", type=float, help=f"a part of all steps (default: {preset['warmup']})")
+    add("--epochs", type=int, help=f"passes over the pairs (default: {preset['epochs']})")
     add("--effective-batch-size", type=int,
-        help=f"queries behind each update ({preset['effective_batch_size']})")  # fmt: skip
-    add("--batch-size", type=int, help="texts at a time; if fewer than that, with GradCache (32)")
-    add("--negatives", type=int, help=f"hard ones for each query ({preset['negatives']})")
+        help=f"queries behind each update (default: {preset['effective_batch_size']})")  # fmt: skip
+    add(
+        "--batch-size",
+        type=int,
+        help="texts at a time; if fewer than that, with GradCache (default: 32)",
+    )
+    add("--negatives", type=int, help=f"hard ones for each query (default: {preset['negatives']})")
     add("--scale", type=float, help="of the scores: 1 / temperature (1, with --l2-norm 20)")
     add("--eval-steps", type=int, help="updates between evaluations and checkpoints (an epoch)")
-    add("--dtype", choices=DTYPES)
-    add("--seed", type=int)
+    add("--dtype", choices=DTYPES, help="what the model computes in")
+    add("--seed", type=int, help="of everything that is drawn")
     add("--device", choices=("cpu", "cuda"), help="by default the GPUs, or the CPU")
 
     _output_options(parser)
@@ -234,7 +234,36 @@ def _output_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add("--output", required=True, metavar="DIR",
         help="the trained model; what a killed run left of it is taken up")  # fmt: skip
-    add("--overwrite", action="store_true")
+    add("--overwrite", action="store_true", help="replace an output that is there")
+
+
+_COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] = {
+    "generator": (
+        _generator_options,
+        "a T5 or mT5 that writes queries",
+        "--data train.jsonl --dev dev.jsonl --model google/mt5-base --output generator",
+    ),
+    "negatives": (
+        _negatives_options,
+        "hard negatives for a retriever, from our indexes",
+        "--train train.jsonl --index indexes/bm25 --corpus corpus.jsonl --output mined.jsonl",
+    ),
+    "retriever": (
+        _retriever_options,
+        "an encoder that finds passages",
+        "--train train.jsonl --dev dev.jsonl --model MODEL --output retriever",
+    ),
+    "vocabulary": (
+        add_vocabulary_options,
+        "more pieces for a language's words",
+        "--data texts.te.jsonl --languages te --model MODEL --output extended",
+    ),
+    "language-model": (
+        add_language_model_options,
+        "an encoder that goes on guessing masked tokens",
+        "--data texts.te.jsonl --model extended --output adapted",
+    ),
+}
 
 
 if __name__ == "__main__":

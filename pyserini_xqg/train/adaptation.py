@@ -33,15 +33,15 @@ def add_vocabulary_options(parser: argparse.ArgumentParser) -> None:
     add("--dev", nargs="+", default=[], metavar="FILE",
         help="texts to count tokens on, in any of these forms (those of --data)")  # fmt: skip
     add("--model", required=True, help="hub name or folder of the model to extend")
-    add("--revision")
-    add("--pieces", type=int, default=VocabularySettings.pieces, help="the most new (%(default)s)")
+    add("--revision", help="of the model on the hub")
+    add("--pieces", type=int, default=VocabularySettings.pieces, help="the most new")
     add("--min-count", type=int, default=VocabularySettings.min_count,
-        help="how often a new piece must occur (%(default)s)")  # fmt: skip
+        help="how often a new piece must occur")  # fmt: skip
     add("--initial", choices=INITIAL, default=VocabularySettings.initial,
         help="a new piece's vector from those of the pieces that it is made of; sum for a model "
-        "that only adds token vectors up (%(default)s)")  # fmt: skip
+        "that only adds token vectors up")  # fmt: skip
     add("--output", required=True, metavar="DIR", help="the extended model")
-    add("--overwrite", action="store_true")
+    add("--overwrite", action="store_true", help="replace an output that is there")
 
 
 def _vocabulary(given: argparse.Namespace) -> None:
@@ -76,23 +76,23 @@ def add_language_model_options(parser: argparse.ArgumentParser) -> None:
     add("--dev", nargs="+", default=[], metavar="FILE", help="texts for the dev loss")
     add = parser.add_argument_group("training").add_argument
     add("--model", required=True, help="hub name or folder of the encoder to go on with")
-    add("--revision")
-    add("--learning-rate", type=float, default=default.learning_rate)
-    add("--max-steps", type=int, default=default.max_steps, help="updates (%(default)s)")
+    add("--revision", help="of the model on the hub")
+    add("--learning-rate", type=float, default=default.learning_rate, help="at the start")
+    add("--max-steps", type=int, default=default.max_steps, help="updates")
     add("--effective-batch-size", type=int, default=default.effective_batch_size,
-        help="texts behind each update (%(default)s)")  # fmt: skip
-    add("--batch-size", type=int, default=default.batch_size, help="texts at a time (%(default)s)")
-    add("--max-length", type=int, default=default.max_length, help="tokens (%(default)s)")
-    add("--masked", type=float, default=default.masked, help="part of the tokens (%(default)s)")
+        help="texts behind each update")  # fmt: skip
+    add("--batch-size", type=int, default=default.batch_size, help="texts at a time")
+    add("--max-length", type=int, default=default.max_length, help="tokens")
+    add("--masked", type=float, default=default.masked, help="part of the tokens")
     add("--eval-steps", type=int, default=default.eval_steps,
-        help="updates between evaluations and checkpoints (%(default)s)")  # fmt: skip
-    add("--dtype", default=default.dtype, choices=DTYPES[:2])
-    add("--seed", type=int, default=default.seed)
+        help="updates between evaluations and checkpoints")  # fmt: skip
+    add("--dtype", default=default.dtype, choices=DTYPES[:2], help="what the model computes in")
+    add("--seed", type=int, default=default.seed, help="of everything that is drawn")
     add("--device", choices=("cpu", "cuda"), help="by default the first GPU, or the CPU")
     add = parser.add_argument_group("output").add_argument
     add("--output", required=True, metavar="DIR",
         help="the trained model; what a killed run left of it is taken up")  # fmt: skip
-    add("--overwrite", action="store_true")
+    add("--overwrite", action="store_true", help="replace an output that is there")
 
 
 def _language_model(given: argparse.Namespace) -> None:

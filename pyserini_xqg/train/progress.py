@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tqdm import tqdm
-
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.progress import Progress
 
 
 def progress(dev: str | None = "eval_loss", dev_shown: str = "dev loss") -> Any:
@@ -24,15 +23,15 @@ def progress(dev: str | None = "eval_loss", dev_shown: str = "dev loss") -> Any:
     """
     from transformers import TrainerCallback
 
-    class Progress(TrainerCallback):  # type: ignore[misc]
+    class Shown(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self._shown: dict[str, str] = {}
-            self._bar = tqdm(
-                total=state.max_steps, initial=state.global_step, unit="step", disable=None
-            )
+            self._line = ""
+            self._bar = Progress(state.max_steps, "training", "steps", done=state.global_step)
+            self._bar.__enter__()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self._bar.update()
+            self._bar.update(1, self._line)
             # Also where --eval-steps does not divide the number of steps.
             if dev and state.global_step >= state.max_steps:
                 control.should_evaluate = True
@@ -47,12 +46,12 @@ def progress(dev: str | None = "eval_loss", dev_shown: str = "dev loss") -> Any:
                         "--learning-rate, or --dtype float32"
                     )
                 self._shown[shown] = f"{logs[name]:.3f}"
-            self._bar.set_postfix(self._shown, refresh=False)
+            self._line = ", ".join(f"{shown} {value}" for shown, value in self._shown.items())
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self._bar.close()
+            self._bar.__exit__(None, None, None)
 
-    return Progress()
+    return Shown()
 
 
 @contextmanager

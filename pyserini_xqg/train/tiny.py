@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.train.tiny_model import save_start, token_vectors, train_tokenizer
 from pyserini_xqg.train.tiny_pairs import (
@@ -72,7 +73,7 @@ def prepare(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pyserini_xqg.train.tiny", description=__doc__.partition("\n")[0]
     )
     add_options(parser)
@@ -87,15 +88,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="XOR-TyDi QA's files")
     add("--output", type=Path, required=True, metavar="DIR", help="to make")
-    add("--held-out", type=int, default=200, help="pairs a language not trained on (%(default)s)")
-    add("--vocab-size", type=int, default=6000, help="tokens (%(default)s)")
-    add("--dim", type=int, default=400, help="(%(default)s)")
+    add("--held-out", type=int, default=200, help="pairs a language not trained on")
+    add("--vocab-size", type=int, default=6000, help="tokens")
+    add("--dim", type=int, default=400, help="of the vectors")
     add("--english-only", action="store_true",
         help="pair the English translations with themselves and the answers: zero-shot. The "
         "vocabulary has seen the other languages' questions, the vectors have not")  # fmt: skip
     add("--passages", type=int, default=PASSAGES,
-        help="of a question, each epoch's another (%(default)s)")  # fmt: skip
-    add("--seed", type=int, default=13)
+        help="of a question, each epoch's another")  # fmt: skip
+    add("--seed", type=int, default=13, help="of everything that is drawn")
 
 
 def read_and_hold_out(args: argparse.Namespace) -> tuple[list[Pair], list[Pair]]:

@@ -6,12 +6,12 @@ well (warnings allowed), 1 if anything is wrong, 2 for a command that cannot be 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ def verify(path: Path, settings: Settings) -> Iterator[Check]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m pyserini_xqg.verify", description=__doc__)
+    parser = Parser(
+        prog="python -m pyserini_xqg.verify",
+        description=__doc__,
+        example="stores/mine indexes/mine --store stores/mine",
+    )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="stores, and indexes of any kind")
     parser.add_argument(
         "--store",

@@ -239,7 +239,7 @@ def test_a_java_that_does_not_start_is_one_line(tmp_path):
 
 def test_choosing_costs_no_heavy_import():
     done = python(
-        "import sys, pyserini_xqg.java\n"
+        "import sys, pyserini_xqg.base.java\n"
         "print(sorted({'torch', 'pyserini', 'jnius', 'numpy'} & set(sys.modules)))"
     )
     assert done.stdout == "[]\n"

@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from test_encoder import TEXTS
+from texts import TEXTS
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus

@@ -5,13 +5,12 @@ from threading import Event
 
 import numpy as np
 import pytest
+from texts import TEXTS
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.demo import TINY_ENCODER
 from pyserini_xqg.encoder.encoder import _POOL, Encoder
 from pyserini_xqg.encoder.spec import EncoderSpec
-
-TEXTS = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w10 w11", "", "w1 w2 unknown", "w4"]
 
 
 def one_by_one(model_dir, text, pooling, pair=None, max_length=256):

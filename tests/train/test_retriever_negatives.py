@@ -57,12 +57,12 @@ def test_positives_without_docid_are_known_by_their_text():
 @pytest.fixture
 def indexes(model_dir, corpus_and_queries, tmp_path):
     """A BM25 and a dense index over the same 30 passages."""
-    from pyserini_xqg import encode
+    from pyserini_xqg.encode.__main__ import main as encode
     from pyserini_xqg.index.bm25 import build_bm25
 
     corpus, _ = corpus_and_queries
     build_bm25(corpus, tmp_path / "bm25")
-    encode.main([
+    encode([
         "input", "--corpus", str(corpus), "--fields", "title", "text",
         "output", "--embeddings", str(tmp_path / "dense"), "--to-faiss",
         "encoder", "--encoder", str(model_dir), "--fields", "title", "text", "--device", "cpu",

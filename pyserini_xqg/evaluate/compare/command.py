@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import (
     BY,
@@ -99,15 +100,18 @@ def compare(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate compare", description=__doc__
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate compare",
+        description=__doc__,
+        example="--topics topics.jsonl --qrels qrels.txt --baseline bm25.run --runs dense.run "
+        "--output report",
     )
     add = parser.add_argument
     add("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
     add_languages_option(parser, "compare on the topics in these only")
     add("--qrels", help="in TREC format")
-    add("--baseline", required=True, metavar="RUN")
+    add("--baseline", required=True, metavar="RUN", help="the run that the others are held against")
     add("--runs", nargs="+", required=True, metavar="RUN", help="the first is the primary test's")
     add(
         "--scores",
@@ -117,10 +121,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--primary", help=f"measure of the primary test ({PRIMARY}; --scores: the first measure)")
     add("--measures", nargs="+", help=f"({' '.join(MEASURES)}; --scores: all of the baseline)")
     add("--clusters", metavar="FILE", help="topic id and cluster a line (by relevant passage)")
-    add("--by", default="lang", choices=BY)
+    add("--by", default="lang", choices=BY, help="what topics are grouped by")
     add("--corpus", help="shows the passages of the topics that changed most")
-    add("--draws", type=int, default=10_000, help="of bootstrap and randomisation (10000)")
-    add("--seed", type=int, default=0)
+    add("--draws", type=int, default=10_000, help="of bootstrap and randomisation")
+    add("--seed", type=int, default=0, help="of everything that is drawn")
     add_output_options(parser)
     args = parser.parse_args(argv)
     if args.draws < 1:

@@ -5,11 +5,11 @@ One fusion of one store, again with the queries of other passages, and without s
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import read_collection
 from pyserini_xqg.collection.shards import BLOCK
@@ -129,8 +129,11 @@ def _described(fusion: Fusion, languages: Sequence[str], with_routed: bool) -> s
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate controls", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate controls",
+        description=__doc__.partition("\n")[0],
+        example="--embeddings stores/mine --topics topics.jsonl --qrels qrels.txt --method mean "
+        "--alpha 0.4 --routed",
     )
     add_subject_options(parser)
     add_fusion_options(parser, routes=True)

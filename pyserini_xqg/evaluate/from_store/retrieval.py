@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
+from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.runs import Hit
 from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.index.max_sim import MAX_SIM, BestOfBlock
@@ -137,7 +138,6 @@ def retrieve(
         In the order of `systems`; runs are made one at a time, because many would not fit.
     """
     from faiss import METRIC_INNER_PRODUCT, ResultHeap, knn
-    from tqdm import tqdm
 
     hits = min(hits, store.passages)
     heaps = {name: ResultHeap(len(topics), hits, keep_max=True) for name in systems}
@@ -145,7 +145,7 @@ def retrieve(
     by_change: dict[Callable[[Part], Block] | None, list[Name]] = {}
     for name, system in systems.items():
         by_change.setdefault(system.change, []).append(name)
-    with tqdm(total=store.passages, desc="retrieving", unit="passage", disable=None) as bar:
+    with Progress(store.passages, "retrieving", aside=True) as bar:
         for part in parts:
             for change, names in by_change.items():
                 block = part.block if change is None else change(part)

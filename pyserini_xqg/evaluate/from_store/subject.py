@@ -137,15 +137,15 @@ def add_subject_options(parser: argparse.ArgumentParser) -> None:
         "--topic-languages",
         nargs="+",
         type=code_of("--topic-languages"),
-        help="those of the mean (all)",
+        help="those of the mean (default: all)",
     )
     add("--clusters", help="topic id and cluster, a topic a line (by relevant passage)")
     add_languages_option(parser, "fold in these only")
     add("--centre", action="store_true", help="subtract each language's mean query vector")
     add("--encoder", help="another place of the model that the store was encoded with")
     add("--device", help="of the encoder; by default the first accelerator there is")
-    add("--draws", type=int, default=5, help="random draws to average over (5)")
-    add("--seed", type=int, default=0, help="of everything that is drawn (0)")
+    add("--draws", type=int, default=5, help="random draws to average over")
+    add("--seed", type=int, default=0, help="of everything that is drawn")
     add_output_options(parser)
 
 

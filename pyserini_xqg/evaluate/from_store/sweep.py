@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection, halves, read_collection
 from pyserini_xqg.evaluate.from_store.by_language_tables import by_language_section
@@ -112,8 +113,10 @@ def _score(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate sweep", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate sweep",
+        description=__doc__.partition("\n")[0],
+        example="--embeddings stores/mine --topics topics.jsonl --qrels qrels.txt --routed",
     )
     add_subject_options(parser)
     add_split_options(parser)

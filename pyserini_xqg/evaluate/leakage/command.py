@@ -5,9 +5,9 @@ A generator or encoder that has seen a test question in training may know its pa
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection, read_collection
 from pyserini_xqg.collection.runs import read_runs
@@ -22,8 +22,10 @@ from pyserini_xqg.evaluate.trec.measures import check_answers
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate leakage", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate leakage",
+        description=__doc__.partition("\n")[0],
+        example="--topics topics.jsonl --queries queries.jsonl",
     )
     parser.add_argument("--topics", help="JSONL or TSV")
     add_language_option(parser)

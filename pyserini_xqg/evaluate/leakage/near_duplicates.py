@@ -20,6 +20,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.progress import counted
 from pyserini_xqg.collection.scripts import normalise, word_characters
 from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.evaluate.leakage.questions import Asked
@@ -179,13 +180,11 @@ def scan(
     threshold, length
         As `NearDuplicates` takes them.
     """
-    from tqdm import tqdm
-
     search = NearDuplicates(topics, threshold, length)
     read = untold = 0
     same: dict[str, Match] = {}
     other: dict[str, Match] = {}
-    for asked in tqdm(questions, desc="comparing", unit="question", unit_scale=True, disable=None):
+    for asked in counted(questions, "comparing", "questions"):
         read += 1
         untold += not asked.language
         for topic, jaccard, equal in search.of(asked.text):

@@ -6,10 +6,10 @@ is not one thing, and there are no groups but those that the user names.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import BY, Collection, check_judged, read_collection
 from pyserini_xqg.collection.languages import code_of
@@ -49,25 +49,33 @@ def parse_groups(given: Sequence[str], there: Iterable[str]) -> dict[str, list[s
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate resource", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate resource",
+        description=__doc__.partition("\n")[0],
+        example="--topics topics.jsonl --qrels qrels.txt --baseline passages.run --run "
+        "routed.run --encoder stores/mine",
     )
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
     parser.add_argument("--qrels", required=True, help="in TREC format")
     add_language_option(parser)
     parser.add_argument("--clusters", help="topic id and cluster, a topic a line")
     parser.add_argument(
-        "--languages", nargs="+", type=code_of("--languages"), help="those to look at (all)"
+        "--languages",
+        nargs="+",
+        type=code_of("--languages"),
+        help="those to look at (default: all)",
     )
-    parser.add_argument("--baseline", required=True, metavar="RUN")
-    parser.add_argument("--run", required=True, metavar="RUN")
+    parser.add_argument(
+        "--baseline", required=True, metavar="RUN", help="the run that the others are held against"
+    )
+    parser.add_argument("--run", required=True, metavar="RUN", help="the run that gains")
     parser.add_argument("--measure", default="RR@10", help="as ir_measures spells it")
     parser.add_argument("--encoder", help="a preset, store, index or model: adds tokens a word")
     parser.add_argument("--train", nargs="+", help="adds training questions by language")
     parser.add_argument(
         "--groups", nargs="+", default=[], metavar="NAME=LANGUAGES", help="such as low=bn,te"
     )
-    parser.add_argument("--by", default="lang", choices=BY)
+    parser.add_argument("--by", default="lang", choices=BY, help="what topics are grouped by")
     add_output_options(parser)
     args = parser.parse_args(argv)
     collection = read_collection(args.topics, args.qrels, args.clusters, args.language)

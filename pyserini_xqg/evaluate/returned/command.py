@@ -5,9 +5,9 @@ In which languages the first passages are is what Wu, Ren and Verberne (arXiv 24
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Qrels, read_collection
 from pyserini_xqg.collection.runs import read_runs
@@ -27,10 +27,13 @@ from pyserini_xqg.evaluate.trec.measures import check_answers, trec_order
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate returned", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate returned",
+        description=__doc__.partition("\n")[0],
+        example="--runs dense.run bm25.run --topics topics.jsonl --qrels qrels.txt --corpus "
+        "corpus.jsonl",
     )
-    parser.add_argument("--runs", nargs="+", required=True, metavar="RUN")
+    parser.add_argument("--runs", nargs="+", required=True, metavar="RUN", help="TREC runs")
     parser.add_argument("--topics", help="JSONL or TSV; their languages group the tables")
     add_language_option(parser)
     parser.add_argument("--qrels", help="adds kinds of misses; needs --topics")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import BY, check_judged, read_collection
 from pyserini_xqg.collection.languages import code_of
@@ -23,8 +23,10 @@ MEASURES = ("RR@10", "nDCG@10", "R@100", "P@10", "Success@1")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate trec", description=__doc__
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate trec",
+        description=__doc__,
+        example="--topics topics.jsonl --qrels qrels.txt --runs dense.run bm25.run",
     )
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
@@ -32,12 +34,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", nargs="+", required=True, help="TREC runs")
     parser.add_argument("--clusters", help="topic id and cluster, a topic a line")
     parser.add_argument("--measures", nargs="+", default=list(MEASURES), help="as ir_measures does")
-    parser.add_argument("--by", default="lang", choices=BY)
+    parser.add_argument("--by", default="lang", choices=BY, help="what topics are grouped by")
     parser.add_argument(
         "--languages",
         nargs="+",
         type=code_of("--languages"),
-        help="those of the mean (all); with --by lang",
+        help="those of the mean (default: all); with --by lang",
     )
     parser.add_argument("--by-query", metavar="CSV", help="write every topic's scores (one run)")
     parser.add_argument(

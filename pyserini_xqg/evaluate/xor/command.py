@@ -8,13 +8,13 @@ of its answers, as it stands, is a substring; the score is the mean of the langu
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import write_json
 from pyserini_xqg.evaluate.by_query import write_by_query
@@ -119,8 +119,10 @@ def score_xor(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate xor", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate xor",
+        description=__doc__.partition("\n")[0],
+        example="--run wiki.run --corpus corpus.jsonl --gold xor_dev_retrieve_eng_span_v1_1.jsonl",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", help="a TREC run; needs --corpus")
@@ -128,7 +130,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--corpus", help="where the run's texts are: JSONL or TSV")
     parser.add_argument("--gold", required=True, help="JSONL with id, answers, lang")
     parser.add_argument("--budget", type=int, nargs="+", default=list(BUDGETS), help="tokens")
-    parser.add_argument("--tokenizer", default="official", choices=TOKENIZERS)
+    parser.add_argument(
+        "--tokenizer",
+        default="official",
+        choices=TOKENIZERS,
+        help="official: NLTK; simple: an approximation, named as such",
+    )
     parser.add_argument("--save-predictions", metavar="FILE", help="write the official format")
     parser.add_argument(
         "--by-query", metavar="CSV", help="write every question's hits, for compare --scores"

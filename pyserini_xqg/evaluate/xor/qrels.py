@@ -8,11 +8,11 @@ looked at. That is not relevance: a passage may hold the string and say somethin
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, refuse_existing, write_json, written_whole
 from pyserini_xqg.collection.judged import Qrels
@@ -159,16 +159,24 @@ def section(found: AnswerBearing, questions: Sequence[Question], *, official: bo
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.evaluate xor-qrels", description=__doc__.partition("\n")[0]
+    parser = Parser(
+        prog="python -m pyserini_xqg.evaluate xor-qrels",
+        description=__doc__.partition("\n")[0],
+        example="--runs wiki.run --corpus corpus.jsonl --gold "
+        "xor_dev_retrieve_eng_span_v1_1.jsonl --output answers.qrels",
     )
-    parser.add_argument("--runs", nargs="+", required=True, metavar="RUN")
+    parser.add_argument("--runs", nargs="+", required=True, metavar="RUN", help="TREC runs")
     parser.add_argument("--corpus", required=True, help="where the texts are: JSONL or TSV")
     parser.add_argument("--gold", required=True, help="JSONL with id, answers, lang")
     parser.add_argument("--depth", type=int, default=100, help="hits of each run in the pool")
-    parser.add_argument("--tokenizer", default="official", choices=TOKENIZERS)
+    parser.add_argument(
+        "--tokenizer",
+        default="official",
+        choices=TOKENIZERS,
+        help="official: NLTK; simple: an approximation, named as such",
+    )
     parser.add_argument("--output", required=True, metavar="FILE", help="qrels; label in FILE.json")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     if args.depth < 1:
         raise XqgError(f"--depth {args.depth}: expected at least 1")
