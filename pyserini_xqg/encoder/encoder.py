@@ -29,8 +29,8 @@ class Encoder:
 
     Parameters
     ----------
-    spec : EncoderSpec
-        What to load and how to use it.
+    spec : EncoderSpec or str
+        What to load and how to use it; or a model's name or folder, of which that is known.
     device : str or None
         ``cpu``, ``cuda:0``, ``mps``; by default the first accelerator there is.
     batch_size : int
@@ -45,12 +45,14 @@ class Encoder:
     """
 
     def __init__(
-        self, spec: EncoderSpec, *, device: str | None = None, batch_size: int = 64
+        self, spec: EncoderSpec | str, *, device: str | None = None, batch_size: int = 64
     ) -> None:
         import torch
 
         if batch_size < 1:
             raise XqgError(f"--batch-size {batch_size}: expected at least 1")
+        if isinstance(spec, str):
+            spec = EncoderSpec.resolve(spec)
         self.spec = spec
         self.batch_size = batch_size
         cpu_only = BACKENDS[spec.backend].float32_cpu_only

@@ -27,8 +27,8 @@ class Store:
 
     Parameters
     ----------
-    paths : sequence of path-like
-        Finished store folders.
+    paths : path-like, or sequence of path-like
+        A finished store folder, or those of its shards.
 
     Attributes
     ----------
@@ -57,7 +57,9 @@ class Store:
         For a folder that is no store, or shards that do not belong together.
     """
 
-    def __init__(self, paths: Sequence[str | Path]) -> None:
+    def __init__(self, paths: str | Path | Sequence[str | Path]) -> None:
+        if isinstance(paths, str | Path):
+            paths = [paths]
         if not paths:
             raise XqgError("no embedding store given; see --embeddings")
         self.paths = [Path(path) for path in paths]

@@ -237,3 +237,8 @@ def test_same_vectors_as_pyserinis_own(model_dir, pooling, l2_norm):
     query = AutoQueryEncoder(str(model_dir), **options)
     expected = np.array([query.encode(text) for text in texts])
     assert ours.encode_queries(texts) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_name_alone_is_what_is_known_of_it(model_dir):
+    by_name, by_spec = Encoder(str(model_dir)), Encoder(EncoderSpec(str(model_dir)))
+    np.testing.assert_array_equal(by_name.encode_queries(TEXTS), by_spec.encode_queries(TEXTS))

@@ -168,3 +168,9 @@ def test_damage_is_noticed(tmp_path):
         file.truncate(5000)
     with pytest.raises(XqgError, match=r"passages\.npy: shorter than the manifest says"):
         list(Store([tmp_path / "s"]).blocks())
+
+
+def test_one_path_needs_no_list(tmp_path):
+    write(tmp_path / "store", blocks())
+    assert Store(tmp_path / "store").digest == Store([tmp_path / "store"]).digest
+    assert Store(str(tmp_path / "store")).passages == ROWS
