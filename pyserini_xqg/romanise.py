@@ -18,7 +18,7 @@ from typing import Any
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.base.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.files import input_files, is_tsv, read_lines
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.languages import add_languages_option
@@ -177,7 +177,7 @@ def romanise_files(
         lines = (
             (line.content, f"{name}:{line.number}", is_tsv(name))
             for name in files
-            for line in read_lines(unpacked(name, folder.work))
+            for line in read_lines(name)
         )
         left = islice(lines, folder.rows, None)
         with Progress(None, "romanising", "rows", done=folder.rows) as bar:

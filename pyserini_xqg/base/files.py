@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
 import shutil
 import warnings
-import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.packed import is_packed, opened, plain_name
 
 Parsed = TypeVar("Parsed")
 
@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 
 def input_files(path: str | Path) -> list[Path]:
-    """The JSONL or TSV files, ``.gz`` or not, that a file or folder name stands for, sorted.
+    """The JSONL or TSV files, packed or not, that a file or folder name stands for, sorted.
 
     Dotfiles are ignored; other files in a folder (a README) are passed over with a warning.
 
@@ -45,7 +45,7 @@ def input_files(path: str | Path) -> list[Path]:
     if not path.is_dir():
         raise XqgError(f"no such file or folder: {path}")
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))
-    files = [path / name for name in names if name.removesuffix(".gz").endswith(SUFFIXES)]
+    files = [path / name for name in names if plain_name(name).lower().endswith(SUFFIXES)]
     if not files:
         raise XqgError(f"{path}: no {', '.join(SUFFIXES)} files (or .gz of them) in this folder")
     if passed := [name for name in names if path / name not in files]:
@@ -56,51 +56,96 @@ def input_files(path: str | Path) -> list[Path]:
     return files
 
 
-def is_tsv(path: Path) -> bool:
-    """Whether a file's name says that it is tab-separated."""
-    return path.name.removesuffix(".gz").endswith(".tsv")
-
-
-def unpacked(path: Path, folder: Path) -> Path:
-    """The file itself, or its content unpacked once into `folder` where it is ``.gz``.
+def input_file(path: str | Path) -> Path:
+    """The path of one file of input.
 
     Raises
     ------
     XqgError
-        If the file is not valid gzip.
+        If there is no such file.
     """
-    if path.suffix != ".gz":
+    path = Path(path)
+    if not path.is_file():
+        raise XqgError(f"{'not a file' if path.is_dir() else 'no such file'}: {path}")
+    return path
+
+
+def is_tsv(path: Path) -> bool:
+    """Whether a file's name says that it is tab-separated."""
+    return plain_name(path.name).lower().endswith(".tsv")
+
+
+def unpacked(path: Path, folder: Path) -> Path:
+    """The file itself, or its content unpacked once into `folder` where it is packed.
+
+    Only who comes back to a line by its offset needs this; `read_lines` unpacks on the way.
+
+    Raises
+    ------
+    XqgError
+        As `pyserini_xqg.base.packed.opened`.
+    """
+    if not is_packed(path):
         return path
     folder.mkdir(parents=True, exist_ok=True)
     was = path.stat()  # what a killed run unpacked is not taken for a file that has changed since
     name = f"{path.resolve()} {was.st_size} {was.st_mtime_ns}"
     key = hashlib.sha256(name.encode()).hexdigest()[:16]
-    target = folder / f"{key}-{path.name.removesuffix('.gz')}"
+    target = folder / f"{key}-{plain_name(path.name)}"
     if not target.exists():
         temporary = target.with_name(target.name + ".partial")
-        try:
-            with gzip.open(path) as packed, open(temporary, "wb") as plain:
-                shutil.copyfileobj(packed, plain, 1 << 20)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise XqgError(f"{path}: not a valid gzip file ({error}); fetch it again") from None
+        with opened(path) as packed, open(temporary, "wb") as plain:
+            shutil.copyfileobj(packed, plain, 1 << 20)
         temporary.replace(target)
     return target
 
 
 def read_lines(path: Path, offset: int = 0, number: int = 1) -> Iterator[Line]:
-    """The lines from a byte offset on, blank ones left out; `number` is that of the first."""
-    with open(path, "rb") as file:
-        file.seek(offset)
+    """The lines of a file of input: the one place where any of them is read.
+
+    What packs the file is seen from its first bytes; byte order marks are dropped, wherever files
+    were put together; blank lines are left out.
+
+    Parameters
+    ----------
+    path : Path
+    offset : int
+        Where to begin, in bytes of the unpacked content.
+    number : int
+        That of the line which begins there.
+
+    Raises
+    ------
+    XqgError
+        As `pyserini_xqg.base.packed.opened`.
+    """
+    with opened(path) as file:
+        if offset:
+            file.seek(offset)
         for content in file:
+            length = len(content)
+            while content.startswith(BOM_UTF8):
+                content = content[len(BOM_UTF8) :]
             if content.strip():
-                yield Line(number, offset, content)
-            offset += len(content)
+                yield Line(number, offset + length - len(content), content)
+            offset += length
             number += 1
+
+
+def read_whole(path: str | Path) -> bytes:
+    """The content of one file of input, unpacked and without a byte order mark.
+
+    Raises
+    ------
+    XqgError
+        If there is no such file, and as `pyserini_xqg.base.packed.opened`.
+    """
+    with opened(input_file(path)) as file:
+        return file.read().removeprefix(BOM_UTF8)
 
 
 def parsed_rows(
     files: Iterable[Path],
-    work: Path,
     tsv: Callable[[bytes, str], Parsed],
     other: Callable[[bytes, str], Parsed],
 ) -> Iterator[tuple[str, Parsed]]:
@@ -110,14 +155,12 @@ def parsed_rows(
     ----------
     files : iterable of Path
         From `input_files`.
-    work : Path
-        A folder for unpacked files; the caller removes it.
     tsv, other : callable
         For files whose names say that they are tab-separated, and for all else.
     """
     for file in files:
         parse = tsv if is_tsv(file) else other
-        for line in read_lines(unpacked(file, work)):
+        for line in read_lines(file):
             where = f"{file}:{line.number}"
             yield where, parse(line.content, where)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.collection.columns import read_columns, whole_number
 from pyserini_xqg.collection.languages import check_language, scripts_of
 from pyserini_xqg.collection.topics import Topic, read_topics
 
@@ -70,7 +70,7 @@ def read_collection(
     topics : path-like
         As `pyserini_xqg.collection.topics.read_topics` reads them.
     qrels : path-like
-        In TREC format.
+        In TREC or BEIR format. They may judge other topics, too: how many is said in a warning.
     clusters : path-like or None
         Topic id and cluster, white space between them, a topic a line; by default topics with a
         relevant passage in common are one cluster.
@@ -80,25 +80,33 @@ def read_collection(
     Raises
     ------
     XqgError
-        For broken input, a judged topic that the topics lack, a topic without a cluster, and if no
+        For broken input, qrels of other topics altogether, a topic without a cluster, and if no
         topic has a relevant passage.
     """
     everything = read_qrels(qrels)
+    asked = {topic.qid: topic for topic in read_topics(topics, language)}
     judged = {
         qid: of_topic
         for qid, of_topic in everything.items()
-        if any(relevance > 0 for relevance in of_topic.values())
+        if qid in asked and any(relevance > 0 for relevance in of_topic.values())
     }
+    here = everything.keys() & asked.keys()
+    if everything and not here:
+        raise XqgError(
+            f"{qrels}: none of its {len(everything)} judged topics is in {topics}; it judges "
+            f"{min(everything)!r}, the topics have {min(asked)!r}"
+        )
     if not judged:
         raise XqgError(f"{qrels}: no topic has a relevant passage")
-    if empty := len(everything) - len(judged):
+    if others := everything.keys() - here:
+        warnings.warn(
+            f"{qrels}: {len(others)} judged topic(s) are not in {topics}, e.g. {min(others)!r}; "
+            f"scored over the {len(judged)} that are",
+            stacklevel=2,
+        )
+    if empty := len(here) - len(judged):
         warnings.warn(
             f"{qrels}: {empty} topic(s) without a relevant passage are left out", stacklevel=2
-        )
-    asked = {topic.qid: topic for topic in read_topics(topics, language)}
-    if missing := judged.keys() - asked.keys():
-        raise XqgError(
-            f"{qrels}: {len(missing)} judged topic(s) are not in {topics}, e.g. {min(missing)!r}"
         )
     return Collection(
         {qid: topic for qid, topic in asked.items() if qid in judged},
@@ -131,29 +139,24 @@ def check_judged(codes: Sequence[str], there: Iterable[str], where: str) -> list
     return languages
 
 
+#: The columns of qrels by their number; three are BEIR's, under a row that names them.
+_FORMS = {4: "topic id, 0, docid, relevance (TREC)", 3: "topic id, docid, relevance (BEIR)"}
+
+
 def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
-    """Relevance by topic id and docid, from a file in TREC format.
+    """Relevance by topic id and docid, from a file in TREC or BEIR format.
 
     Raises
     ------
     XqgError
         If the file is missing, or a line is not of that form or judges a passage twice.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise XqgError(f"no such file: {path}")
     qrels: dict[str, dict[str, int]] = {}
-    for line in read_lines(path):
-        try:
-            qid, _, docid, relevance = line.content.decode().split()
-            value = int(relevance)
-        except ValueError:
-            raise XqgError(
-                f"{path}:{line.number}: expected the four columns of TREC qrels (topic id, 0, "
-                "docid, relevance)"
-            ) from None
+    for cells, where in read_columns(path, _FORMS):
+        qid, docid, relevance = cells[0], *cells[-2:]
+        value = whole_number(relevance, f"column {len(cells)} (relevance)", where)
         if docid in qrels.setdefault(qid, {}):
-            raise XqgError(f"{path}:{line.number}: {docid!r} is judged twice for topic {qid!r}")
+            raise XqgError(f"{where}: {docid!r} is judged twice for topic {qid!r}")
         qrels[qid][docid] = value
     return qrels
 
@@ -166,16 +169,8 @@ def read_clusters(path: str | Path, topics: Iterable[str]) -> dict[str, str]:
     XqgError
         If the file is missing, a line is not of that form or repeats a topic, or a topic has none.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise XqgError(f"no such file: {path}")
     bound: dict[str, str] = {}
-    for line in read_lines(path):
-        where = f"{path}:{line.number}"
-        try:
-            qid, cluster = line.content.decode().split()
-        except ValueError:
-            raise XqgError(f"{where}: expected topic id and cluster") from None
+    for (qid, cluster), where in read_columns(path, {2: "topic id and cluster"}):
         if qid in bound:
             raise XqgError(f"{where}: topic {qid!r} is given twice")
         bound[qid] = cluster

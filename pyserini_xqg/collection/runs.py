@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import input_files, is_tsv, read_lines, unpacked, written_whole
+from pyserini_xqg.base.files import input_files, is_tsv, read_lines, written_whole
+from pyserini_xqg.base.packed import plain_name
+from pyserini_xqg.collection.columns import finite_number, read_columns, whole_number
 from pyserini_xqg.collection.records import (
     Passage,
     PassageFormat,
@@ -25,6 +25,9 @@ class Hit(NamedTuple):
     docid: str
     score: float
 
+
+#: A run's columns by their number; three are as Tevatron writes them.
+_FORMS = {6: "topic id, Q0, docid, rank, score, tag", 3: "topic id, docid, score"}
 
 #: Hits by topic id, best first.
 Run = Mapping[str, list[Hit]]
@@ -45,34 +48,21 @@ def read_run(path: str | Path) -> dict[str, list[Hit]]:
         If the file is missing, a line is not of that form, scores of a file of three columns rise,
         or a docid stands twice for one topic.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise XqgError(f"no such file: {path}")
     ranked: dict[str, dict[str, tuple[int, float]]] = {}
-    for line in read_lines(path):
-        try:
-            columns = line.content.decode().split()
-            if len(columns) == 3:
-                qid, docid, score = columns
-                rank = str(len(ranked.get(qid, {})) + 1)
-            else:
-                qid, _, docid, rank, score, _ = columns
-            place = int(rank), float(score)
-            if not isfinite(place[1]):
-                raise ValueError
-        except ValueError:
-            raise XqgError(
-                f"{path}:{line.number}: expected the six columns of a TREC run (topic id, Q0, "
-                "docid, rank, score, tag), or three (topic id, docid, score), in UTF-8 and with "
-                "finite scores"
-            ) from None
+    for cells, where in read_columns(path, _FORMS):
+        six = len(cells) == 6
+        qid, docid, score = (cells[0], cells[2], cells[4]) if six else cells
         of_topic = ranked.setdefault(qid, {})
+        place = (
+            whole_number(cells[3], "column 4 (rank)", where) if six else len(of_topic),
+            finite_number(score, f"column {5 if six else 3} (score)", where),
+        )
         if docid in of_topic:
-            raise XqgError(f"{path}:{line.number}: {docid!r} is returned twice for topic {qid!r}")
-        if len(columns) == 3 and of_topic and place[1] > next(reversed(of_topic.values()))[1]:
+            raise XqgError(f"{where}: {docid!r} is returned twice for topic {qid!r}")
+        if not six and of_topic and place[1] > next(reversed(of_topic.values()))[1]:
             raise XqgError(
-                f"{path}:{line.number}: the score rises; three columns are topic id, docid and "
-                "score, best first (a file of ranks must be made a TREC run)"
+                f"{where}: the score rises; three columns are topic id, docid and score, best "
+                "first (a file of ranks must be made a TREC run)"
             )
         of_topic[docid] = place
     return {
@@ -104,7 +94,7 @@ def file_names(paths: Sequence[str | Path], suffix: str) -> list[str]:
     XqgError
         If a file is given twice.
     """
-    short = [Path(path).name.removesuffix(suffix) for path in paths]
+    short = [plain_name(Path(path).name).removesuffix(suffix) for path in paths]
     names = [
         name if short.count(name) == 1 else str(path)
         for name, path in zip(short, paths, strict=True)
@@ -161,17 +151,16 @@ def stream_corpus(corpus: str | Path) -> Iterator[CorpusRow]:
         For a broken row.
     """
     form = PassageFormat()
-    with tempfile.TemporaryDirectory() as work:
-        for name in input_files(corpus):
-            for line in read_lines(unpacked(name, Path(work))):
-                where = f"{name}:{line.number}"
-                if is_tsv(name):
-                    if line.number == 1 and line.content.split(b"\t")[0].strip() == b"id":
-                        continue  # the header of the XOR-TyDi corpus
-                    yield CorpusRow(parse_tsv_passage(line.content, where), "")
-                else:
-                    language = _language(line.content, where)
-                    yield CorpusRow(parse_passage(line.content, where, form), language)
+    for name in input_files(corpus):
+        for line in read_lines(name):
+            where = f"{name}:{line.number}"
+            if is_tsv(name):
+                if line.number == 1 and line.content.split(b"\t")[0].strip() == b"id":
+                    continue  # the header of the XOR-TyDi corpus
+                yield CorpusRow(parse_tsv_passage(line.content, where), "")
+            else:
+                language = _language(line.content, where)
+                yield CorpusRow(parse_passage(line.content, where, form), language)
 
 
 def _language(line: bytes, where: str) -> str:

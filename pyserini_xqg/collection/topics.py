@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
@@ -73,11 +72,10 @@ def read_topics(path: str | Path, language: str | None = None) -> list[Topic]:
     topics: dict[str, Topic] = {}
     code = check_language(language, "--language") if language else None
     parsers = (partial(parse, language=code) for parse in (parse_tsv_topic, parse_topic))
-    with TemporaryDirectory() as work:
-        for where, topic in parsed_rows(input_files(path), Path(work), *parsers):
-            if topic.qid in topics:
-                raise XqgError(f"{where}: duplicate topic id {topic.qid!r}")
-            topics[topic.qid] = topic
+    for where, topic in parsed_rows(input_files(path), *parsers):
+        if topic.qid in topics:
+            raise XqgError(f"{where}: duplicate topic id {topic.qid!r}")
+        topics[topic.qid] = topic
     if not topics:
         raise XqgError(f"{path}: no topics in it")
     return list(topics.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import digest, input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.files import digest, input_files, is_tsv, read_lines
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.records import parse_json
@@ -65,7 +65,7 @@ def expand_topics(
     output = Path(output)
     check_file_name(output)
     with OutputFolder(output, ROWS, overwrite=overwrite) as folder:
-        lines = list(_lines(path, topics, folder.work))
+        lines = list(_lines(path, topics))
         plan = {**settings, "topics": digest(b"".join(lines)), "topic language": language}
         folder.start(plan, {ROWS: b""})
         with Progress(len(topics), "expanding", "topics", done=folder.rows) as bar:
@@ -91,11 +91,11 @@ def with_field(line: bytes, topic: Topic) -> bytes:
     return head + f', "{FIELD}": {json.dumps(value, ensure_ascii=False)}}}\n'.encode()
 
 
-def _lines(path: str | Path, topics: list[Topic], work: Path) -> Iterator[bytes]:
+def _lines(path: str | Path, topics: list[Topic]) -> Iterator[bytes]:
     """The rows as JSON, one for each topic."""
     rows = iter(topics)
     for name in input_files(path):
-        for line in read_lines(unpacked(name, work)):
+        for line in read_lines(name):
             topic = next(rows)
             if is_tsv(name):
                 row = {"qid": topic.qid, "title": topic.text}

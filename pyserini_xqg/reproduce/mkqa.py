@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.base.files import input_files, read_lines, unpacked, written_whole
+from pyserini_xqg.base.files import input_files, read_lines, written_whole
 from pyserini_xqg.collection.languages import check_language, code_of
 from pyserini_xqg.collection.records import parse_json
 
@@ -73,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     count = 0
-    with tempfile.TemporaryDirectory() as work, written_whole(args.output) as file:
+    with written_whole(args.output) as file:
         for name in input_files(args.input):
-            for line in read_lines(unpacked(name, Path(work))):
+            for line in read_lines(name):
                 where = f"{name}:{line.number}"
                 try:
                     rows = list(

@@ -35,7 +35,7 @@ def passage_text(passage: Passage) -> str:
     return f"{passage.title} {passage.text}" if passage.title else passage.text
 
 
-def read_examples(paths: Iterable[str | Path], work: Path) -> list[Example]:
+def read_examples(paths: Iterable[str | Path]) -> list[Example]:
     """The examples of some files, in their order.
 
     A JSON row's format is seen from its fields: Tevatron's (``query``, ``positive_passages``, and
@@ -47,9 +47,7 @@ def read_examples(paths: Iterable[str | Path], work: Path) -> list[Example]:
     Parameters
     ----------
     paths : iterable of path-like
-        Files, ``.gz`` or not, or folders of them.
-    work : Path
-        A folder for unpacked files; the caller removes it.
+        Files, packed or not, or folders of them.
 
     Raises
     ------
@@ -66,7 +64,7 @@ def read_examples(paths: Iterable[str | Path], work: Path) -> list[Example]:
     left_out: Counter[str] = Counter()
     first: dict[str, str] = {}
     files = [file for path in paths for file in input_files(path)]
-    for where, found in parsed_rows(files, work, _tsv, _json):
+    for where, found in parsed_rows(files, _tsv, _json):
         for example in found:
             kept, reason = _sound(example)
             if kept is not None:

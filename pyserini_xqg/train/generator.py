@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyserini_xqg.base.output import OutputFolder
@@ -65,9 +64,8 @@ def train_generator(
     """
     check_packages("accelerate")
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
-        with TemporaryDirectory(dir=folder.work) as work:
-            pairs = read_pairs(data, Path(work), languages)
-            dev_pairs = read_pairs(dev, Path(work), languages)
+        pairs = read_pairs(data, languages)
+        dev_pairs = read_pairs(dev, languages)
         plan = {
             **settings.to_dict(),
             "data": {"pairs": len(pairs), "digest": digest_of(pairs)},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
@@ -134,13 +133,11 @@ def train_language_model(
     if not data and not parallel:
         raise XqgError("nothing to learn from: give --data, --parallel or both")
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
-        with TemporaryDirectory() as unpacked:
-            work = Path(unpacked)
-            rows: list[Row] = [(text.text,) for text in (read_texts(data, work) if data else [])]
-            texts = len(rows)
-            for example in read_examples(parallel, work) if parallel else []:
-                rows.append((example.query, passage_text(example.positives[0])))
-            dev_rows: list[Row] = [(text.text,) for text in (read_texts(dev, work) if dev else [])]
+        rows: list[Row] = [(text.text,) for text in (read_texts(data) if data else [])]
+        texts = len(rows)
+        for example in read_examples(parallel) if parallel else []:
+            rows.append((example.query, passage_text(example.positives[0])))
+        dev_rows: list[Row] = [(text.text,) for text in (read_texts(dev) if dev else [])]
         plan = {
             **asdict(settings),
             "data": {"texts": texts, "pairs": len(rows) - texts, "digest": digest_of(rows)},

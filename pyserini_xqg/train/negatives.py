@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
@@ -88,8 +87,7 @@ def mine_negatives(
         raise XqgError(f"--similarity {similarity}: expected above 0, and at most 1")
     output = Path(output)
     refuse_existing(output, overwrite)
-    with TemporaryDirectory() as work:
-        examples = read_examples(train, Path(work))
+    examples = read_examples(train)
     topics = [
         Topic(str(number), example.query, example.language)
         for number, example in enumerate(examples)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import Line, input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.files import Line, input_files, is_tsv, read_lines, read_whole
+from pyserini_xqg.base.packed import plain_name
 from pyserini_xqg.collection.languages import NAMES, check_language
 from pyserini_xqg.collection.records import (
     PassageFormat,
@@ -41,9 +42,7 @@ class _LeftOut(NamedTuple):
 _Found = tuple[str, Pair | _LeftOut]
 
 
-def read_pairs(
-    paths: Iterable[str | Path], work: Path, languages: Sequence[str] = ()
-) -> list[Pair]:
+def read_pairs(paths: Iterable[str | Path], languages: Sequence[str] = ()) -> list[Pair]:
     """The pairs of some files, in their order.
 
     A file's format is seen from its fields: rows of Tevatron's training data
@@ -53,9 +52,7 @@ def read_pairs(
     Parameters
     ----------
     paths : iterable of path-like
-        Files, ``.gz`` or not, or folders of them.
-    work : Path
-        A folder for unpacked files; the caller removes it.
+        Files, packed or not, or folders of them.
     languages : sequence of str
         For rows that do not say theirs: one code holds for all of them; among several the query's
         script decides, and with none given, among all that are listed.
@@ -77,7 +74,7 @@ def read_pairs(
     first: dict[str, str] = {}
     files = [file for path in paths for file in input_files(path)]
     for file in files:
-        for where, found in _rows(file, work):
+        for where, found in _rows(file):
             if isinstance(found, Pair):
                 found = _checked(found, where, codes)
             if isinstance(found, _LeftOut):
@@ -92,16 +89,15 @@ def read_pairs(
     return pairs
 
 
-def _rows(file: Path, work: Path) -> Iterator[_Found]:
-    plain = unpacked(file, work)
+def _rows(file: Path) -> Iterator[_Found]:
     if is_tsv(file):
-        yield from (_tsv_row(line.content, f"{file}:{line.number}") for line in read_lines(plain))
+        yield from (_tsv_row(line.content, f"{file}:{line.number}") for line in read_lines(file))
         return
-    document = _document(plain, file)
+    document = _document(file)
     if document is not None:
         yield from _squad(document, str(file))
         return
-    for line in read_lines(plain):
+    for line in read_lines(file):
         where = f"{file}:{line.number}"
         row = parse_json(line.content, where)
         read = next((READERS[field] for field in READERS if field in row), None)
@@ -113,9 +109,9 @@ def _rows(file: Path, work: Path) -> Iterator[_Found]:
         yield from ((where, found) for found in read(row, line, where))
 
 
-def _document(plain: Path, file: Path) -> list[Any] | None:
+def _document(file: Path) -> list[Any] | None:
     """The ``data`` of a SQuAD-style document; None if the file has a row a line."""
-    first = next(read_lines(plain), None)
+    first = next(read_lines(file), None)
     if first is None:
         raise XqgError(f"{file}: empty")
     try:
@@ -125,9 +121,9 @@ def _document(plain: Path, file: Path) -> list[Any] | None:
     if isinstance(start, dict) and "data" not in start:
         return None
     try:
-        whole = json.loads(plain.read_bytes())
+        whole = json.loads(read_whole(file))
     except ValueError as error:
-        if plain.suffix == ".jsonl":  # then its row says better what is wrong
+        if plain_name(file.name).endswith(".jsonl"):  # then its row says better what is wrong
             return None
         raise XqgError(f"{file}: not JSON ({error})") from None
     data = whole.get("data") if isinstance(whole, dict) else None

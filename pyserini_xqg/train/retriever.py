@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
@@ -84,9 +83,8 @@ def train_retriever(
             f"{settings.effective_batch_size}; change --effective-batch-size"
         )
     with _folder(output, overwrite) as (folder, work):
-        with TemporaryDirectory() as unpacked:
-            examples = read_examples(train, Path(unpacked))
-            dev_examples = read_examples(dev, Path(unpacked)) if dev else []
+        examples = read_examples(train)
+        dev_examples = read_examples(dev) if dev else []
         if not any(example.negatives for example in examples):
             settings = replace(settings, negatives=0)
         plan = {

@@ -22,7 +22,7 @@ class Text(NamedTuple):
     text: str
 
 
-def read_texts(paths: Iterable[str | Path], work: Path, language: str = "") -> list[Text]:
+def read_texts(paths: Iterable[str | Path], language: str = "") -> list[Text]:
     """The texts of some files, in their order, empty ones left out.
 
     A TSV has a language and a text, and what follows them counts for nothing (so that a file of
@@ -32,9 +32,7 @@ def read_texts(paths: Iterable[str | Path], work: Path, language: str = "") -> l
     Parameters
     ----------
     paths : iterable of path-like
-        Files, ``.gz`` or not, or folders of them.
-    work : Path
-        A folder for unpacked files; the caller removes it.
+        Files, packed or not, or folders of them.
     language : str
         Of rows that do not say theirs.
 
@@ -46,7 +44,7 @@ def read_texts(paths: Iterable[str | Path], work: Path, language: str = "") -> l
     language = language and check_language(language, "--language")
     texts = []
     files = [file for path in paths for file in input_files(path)]
-    for _, found in parsed_rows(files, work, _tsv, _json):
+    for _, found in parsed_rows(files, _tsv, _json):
         for code, text in found:
             if text := " ".join(text.split()):
                 texts.append(Text(code or language, text))

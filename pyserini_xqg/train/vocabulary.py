@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
@@ -106,9 +105,8 @@ def extend_vocabulary(
         and an existing output.
     """
     languages = [check_language(code, "--languages") for code in languages]
-    with TemporaryDirectory() as unpacked:
-        texts = read_texts(data, Path(unpacked), language)
-        counted = read_texts(dev, Path(unpacked), language) if dev else texts
+    texts = read_texts(data, language)
+    counted = read_texts(dev, language) if dev else texts
     learnt = [text.text for text in texts if not languages or text.language in languages]
     there = sorted({text.language or "unknown" for text in texts})
     if not learnt:

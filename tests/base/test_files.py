@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from codecs import BOM_UTF8
 
 import pytest
 
@@ -11,15 +12,16 @@ from pyserini_xqg.base.files import (
     parsed_rows,
     read_json,
     read_lines,
+    read_whole,
     unpacked,
     write_json,
 )
 
 
 def test_a_folder_is_read_in_sorted_order_without_dotfiles(tmp_path):
-    for name in ("b.jsonl", "a.jsonl.gz", "c.tsv", ".hidden.jsonl"):
+    for name in ("b.jsonl", "a.jsonl.gz", "c.TSV.zst", ".hidden.jsonl"):
         (tmp_path / name).write_bytes(b"")
-    assert [path.name for path in input_files(tmp_path)] == ["a.jsonl.gz", "b.jsonl", "c.tsv"]
+    assert [path.name for path in input_files(tmp_path)] == ["a.jsonl.gz", "b.jsonl", "c.TSV.zst"]
 
 
 def test_other_files_in_a_folder_are_named(tmp_path):
@@ -46,7 +48,7 @@ def test_lines_know_their_place(tmp_path):
     assert list(read_lines(path, lines[1].offset, lines[1].number)) == lines[1:]
 
 
-def test_gzip_is_unpacked_once(tmp_path):
+def test_packed_files_are_unpacked_once(tmp_path):
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b"one\n"))
     plain = unpacked(path, tmp_path / "work")
@@ -56,14 +58,20 @@ def test_gzip_is_unpacked_once(tmp_path):
     assert unpacked(path, tmp_path / "work").read_bytes() == b"not again"
     path.write_bytes(gzip.compress(b"changed since"))
     assert unpacked(path, tmp_path / "work").read_bytes() == b"changed since"
+    path.write_bytes(b"plain, whatever its name")
+    assert unpacked(path, tmp_path / "work") == path
 
 
-def test_broken_gzip(tmp_path):
-    for content in (b"not gzip", gzip.compress(b"one\n" * 1000)[:-20]):
-        path = tmp_path / "a.jsonl.gz"
-        path.write_bytes(content)
-        with pytest.raises(XqgError, match="not a valid gzip file"):
-            unpacked(path, tmp_path / "work")
+def test_byte_order_marks_are_dropped_wherever_files_were_put_together(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(BOM_UTF8 + b"one\n" + BOM_UTF8 * 2 + b"two\n" + BOM_UTF8 + b"\n")
+    lines = list(read_lines(path))
+    assert [(line.number, line.offset, line.content) for line in lines] == [
+        (1, 3, b"one\n"), (2, 13, b"two\n"),
+    ]  # fmt: skip
+    assert list(read_lines(path, lines[1].offset, lines[1].number)) == lines[1:]
+    path.write_bytes(BOM_UTF8 + b"[1]")
+    assert read_whole(path) == b"[1]"
 
 
 def test_json_is_whole_or_not_there(tmp_path):
@@ -87,12 +95,11 @@ def test_rows_go_to_the_parser_of_their_file(tmp_path):
     def parser(name):
         return lambda content, where: (name, content, where)
 
-    files, work = input_files(tmp_path), tmp_path / "work"
-    work.mkdir()
+    files = input_files(tmp_path)
     rows = [(str(tmp_path / place), name, content) for place, name, content in (
         ("a.jsonl.gz:1", "other", b"one\n"), ("a.jsonl.gz:3", "other", b"two\n"),
         ("b.tsv:1", "tsv", b"three\n"),
     )]  # fmt: skip
-    assert list(parsed_rows(files, work, parser("tsv"), parser("other"))) == [
+    assert list(parsed_rows(files, parser("tsv"), parser("other"))) == [
         (where, (name, content, where)) for where, name, content in rows
     ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import random
 
@@ -44,9 +45,15 @@ def test_read_qrels(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a 0 b 1\na 0 c\n", ":2: expected the four columns"),
-        ("a 0 b 1 2\n", ":1: expected the four columns"),
-        ("a 0 b 0.5\n", ":1: expected the four columns"),
+        ("a 0 b 1\na 0 c\n", ":2: 3 columns, where the rows before have 4"),
+        (
+            "a 0 b 1 2\n",
+            r":1: 5 column.s.; expected 4: topic id, 0, docid, rel",
+        ),
+        ("a 0 b 0.5\n", r":1: column 4 .relevance. is '0.5'; expected a whole number"),
+        ("a 0 b inf\n", r":1: column 4 .relevance. is 'inf'; expected a finite number"),
+        ("a b yes\n", r":1: column 3 .relevance. is 'yes'; expected a finite number"),
+        ("qid iter docid rel\nqid iter docid rel\n", ":2: column 4 .relevance. is 'rel'"),
         ("a 0 b 1\na 0 b 0\n", ":2: 'b' is judged twice for topic 'a'"),
     ],
 )
@@ -57,7 +64,7 @@ def test_broken_qrels(write, text, message):
 
 def test_qrels_in_another_encoding(tmp_path):
     (tmp_path / "qrels").write_bytes(b"a 0 \xff 1\n")
-    with pytest.raises(XqgError, match="qrels:1: expected"):
+    with pytest.raises(XqgError, match="qrels:1: not UTF-8; convert"):
         read_qrels(tmp_path / "qrels")
 
 
@@ -91,7 +98,7 @@ def test_only(topics, write):
 
 
 def test_topics_without_a_relevant_passage_are_left_out(topics, write):
-    qrels = write("ja-1 0 a 1\nte-007 0 a 0\nelsewhere 0 b 0\n")
+    qrels = write("ja-1 0 a 1\nte-007 0 a 0\nx 0 b 0\n")
     with pytest.warns(UserWarning, match="2 topic.s. without a relevant passage are left out"):
         collection = read_collection(topics, qrels)
     assert list(collection.topics) == ["ja-1"]
@@ -99,9 +106,41 @@ def test_topics_without_a_relevant_passage_are_left_out(topics, write):
         read_collection(topics, write("ja-1 0 a 0\n"))
 
 
-def test_judged_topics_that_are_not_there(topics, write):
-    with pytest.raises(XqgError, match=r"2 judged topic.s. are not in .*topics.jsonl, e.g. '7'"):
-        read_collection(topics, write("ja-1 0 a 1\nte-7 0 a 1\n7 0 a 1\n"))
+def test_qrels_may_judge_more_topics_than_are_asked(topics, write):
+    qrels = write("ja-1 0 a 1\nte-7 0 a 1\n7 0 a 1\nx 0 a 0\n")
+    with pytest.warns(UserWarning, match="left out") as said:
+        collection = read_collection(topics, qrels)
+    assert list(collection.topics) == list(collection.qrels) == ["ja-1"]
+    assert collection.clusters == {"ja-1": "a"}
+    first, second = (str(warning.message) for warning in said)
+    assert "2 judged topic(s) are not in" in first
+    assert first.endswith("topics.jsonl, e.g. '7'; scored over the 1 that are")
+    assert "1 topic(s) without a relevant passage are left out" in second
+
+
+def test_qrels_of_other_topics_altogether(topics, write):
+    with pytest.raises(
+        XqgError,
+        match=r"none of its 2 judged topics is in .*; it judges '7', the topics .* 'ja-1'",
+    ):
+        read_collection(topics, write("te-7 0 a 1\n7 0 a 1\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "query-id\tcorpus-id\tscore\n007\ta\t1\n7\tb\t0\n",
+        "query-id\tcorpus-id\tscore\n007\ta\t1.0\n7\tb\t0.0\n",
+        "\ufeffquery-id\tcorpus-id\tscore\r\n007\ta\t1\r\n7\tb\t0\r\n",
+        "007 a 1\n7 b 0\n",
+        "\ufeff007 0 a 1.0\n7 0 b 0\n",
+        "QID Iter DocID Relevance\n007 0 a 1\n7 0 b 0\n",
+    ],
+)
+def test_qrels_as_the_field_writes_them(write, text):
+    assert read_qrels(write(text)) == {"007": {"a": 1}, "7": {"b": 0}}
+    (write("", "packed")).write_bytes(gzip.compress(text.encode()))
+    assert read_qrels(write("", "x").with_name("packed")) == {"007": {"a": 1}, "7": {"b": 0}}
 
 
 def test_clusters_are_chains_of_shared_passages():
@@ -126,8 +165,8 @@ def test_clusters_from_a_file(topics, write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a 1\nb\n", ":2: expected topic id and cluster"),
-        ("a 1 2\n", ":1: expected topic id and cluster"),
+        ("a 1\nb\n", ":2: 1 column.s.; expected 2: topic id and cluster"),
+        ("a 1 2\n", ":1: 3 column.s.; expected 2: topic id and cluster"),
         ("a 1\na 2\n", ":2: topic 'a' is given twice"),
         ("b 1\n", "clusters: no cluster for 1 topic.s., e.g. 'a'"),
     ],

@@ -40,14 +40,17 @@ def test_a_run_in_the_order_of_its_ranks(write):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a Q0 b 1 0.5", "expected the six columns"),
-        ("a b high", "expected the six columns .* or three"),
-        ("a d 1\na e 2", "the score rises"),
-        ("a Q0 b 1 0.5 t t", "expected the six columns"),
-        ("a Q0 b first 0.5 t", "expected the six columns"),
-        ("a Q0 b 1 high t", "expected the six columns"),
-        ("a Q0 b 1 nan t", "expected the six columns"),
-        ("a Q0 b 1 -inf t", "expected the six columns"),
+        (
+            "a Q0 b 1 0.5",
+            r"5 column.s.; expected 6: topic id, .* or 3: topic id, docid, sc",
+        ),
+        ("a b high", "3 columns, where the rows before have 6"),
+        ("a Q0 b 1 0.5 t t", r"7 column.s.; expected 6"),
+        ("a Q0 b first 0.5 t", r"column 4 .rank. is 'first'; expected a"),
+        ("a Q0 b 1.5 0.5 t", r"column 4 .rank. is '1.5'; expected a whole number"),
+        ("a Q0 b 1 high t", r"column 5 .score. is 'high'; expected a finite number"),
+        ("a Q0 b 1 nan t", "column 5 .score. is 'nan'"),
+        ("a Q0 b 1 -inf t", "column 5 .score. is '-inf'"),
         ("a Q0 c 2 0.1 t", "'c' is returned twice for topic 'a'"),
     ],
 )
@@ -66,8 +69,30 @@ def test_three_columns(write):
 
 def test_a_run_in_another_encoding(tmp_path):
     (tmp_path / "run").write_bytes(b"a Q0 \xff 1 1.0 t\n")
-    with pytest.raises(XqgError, match="run:1: expected the six columns"):
+    with pytest.raises(XqgError, match="run:1: not UTF-8; convert"):
         read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffa Q0 b 1 0.9 t\na Q0 c 2 0.5 t\n",
+        "a Q0 b 1.0 0.9 t\n\ufeffa Q0 c 2.0 5e-1 t\n",  # two files put together
+        "qid Q0 docid rank score tag\na Q0 b 1 0.9 t\na Q0 c 2 0.5 t\n",
+        "query_id\tdoc_id\tscore\r\na\tb\t0.9\r\na\tc\t0.5\r\n",
+    ],
+)
+def test_runs_as_the_field_writes_them(write, text):
+    hits = {"a": [Hit("b", 0.9), Hit("c", 0.5)]}
+    path = write(text)
+    assert read_run(path) == hits
+    path.write_bytes(gzip.compress(text.encode()))
+    assert read_run(path) == hits
+
+
+def test_three_columns_that_are_ranks(write):
+    with pytest.raises(XqgError, match="a.run:2: the score rises; three columns are topic id"):
+        read_run(write("a d 1\na e 2\n"))
 
 
 def test_a_missing_run():

@@ -160,7 +160,7 @@ def test_a_table_of_languages_instead_of_the_corpus(files, tmp_path):
     assert "returned-scripts" not in found
     assert row(found["returned-misses"], "one", "te")[-1] is None  # no titles there
     (tmp_path / "lang.tsv").write_text("a1 en x\n")
-    with pytest.raises(XqgError, match=r"lang.tsv:1: expected docid and language"):
+    with pytest.raises(XqgError, match=r"lang.tsv:1: . column.s.; expected 2: docid and language"):
         tables(files)
 
 

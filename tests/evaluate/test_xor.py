@@ -170,7 +170,7 @@ def test_a_run_and_a_corpus_that_do_not_fit(files):
     with pytest.raises(XqgError, match=r"1 docid\(s\) are not in .*c\.jsonl, e.g. 'nowhere'"):
         main(command(files))
     files[0].write_text("te-1 Q0 007 1 2.0\n")
-    with pytest.raises(XqgError, match="run:1: expected the six columns"):
+    with pytest.raises(XqgError, match="run:1: 5 column.s.; expected 6"):
         main(command(files))
 
 

@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import tempfile
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,15 @@ def only_our_errors(parse, *args):
     return None
 
 
+def only_our_errors_of(path, read):
+    try:
+        return read()
+    except XqgError as error:
+        said = str(error)
+    assert said.startswith(f"{path}:")
+    return None
+
+
 @fuzzed
 @given(JSON, st.sampled_from(FORMS))
 @example(b'{"docid": ' + b"1" * 5000 + b', "text": ""}', FORMS[0])
@@ -197,9 +207,11 @@ def test_lines_and_gzip(content, packed):
             plain = unpacked(path, Path(folder))
         except XqgError:
             return
-        lines = list(read_lines(plain))
+        lines = list(only_our_errors_of(plain, lambda: list(read_lines(plain))) or ())
         whole = plain.read_bytes()
         assert all(whole[x.offset : x.offset + len(x.content)] == x.content for x in lines)
-        assert b"".join(x.content for x in lines).split() == whole.split()
+        if lines:
+            kept = whole.replace(BOM_UTF8, b"")
+            assert b"".join(x.content for x in lines).replace(BOM_UTF8, b"").split() == kept.split()
         for line in lines:  # each can be found again by its place
             assert next(read_lines(plain, line.offset, line.number)) == line

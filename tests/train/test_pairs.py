@@ -25,7 +25,7 @@ def squad(*questions, **article):
 
 def read_text(path, text, *languages):
     path.write_text(text)
-    return read_pairs([path], path.parent / "work", languages)
+    return read_pairs([path], languages)
 
 
 def test_tevatron_rows_give_a_pair_for_each_positive_passage(write_jsonl, tmp_path):
@@ -33,7 +33,7 @@ def test_tevatron_rows_give_a_pair_for_each_positive_passage(write_jsonl, tmp_pa
         "train.jsonl",
         [tevatron(" ఎవరు  నది? ", LONDON, PARIS), tevatron("mikä", LONDON, lang=" sv")],
     )
-    assert read_pairs([path], tmp_path, XOR_TYDI) == [
+    assert read_pairs([path], XOR_TYDI) == [
         Pair("te", "ఎవరు నది?", "London", "A city."),
         Pair("te", "ఎవరు నది?", "", "Another."),
         Pair("sv", "mikä", "London", "A city."),
@@ -43,22 +43,22 @@ def test_tevatron_rows_give_a_pair_for_each_positive_passage(write_jsonl, tmp_pa
 def test_the_script_tells_the_language_among_those_given(write_jsonl, tmp_path):
     queries = ["من هو", "কে", "kuka oli Bach", "誰ですか", "누구", "кто такой Bach", "ఎవరు BBC"]
     path = write_jsonl("train.jsonl", [tevatron(query, LONDON) for query in queries])
-    assert [pair.language for pair in read_pairs([path], tmp_path, XOR_TYDI)] == XOR_TYDI
+    assert [pair.language for pair in read_pairs([path], XOR_TYDI)] == XOR_TYDI
     # One code holds for all, whatever they are written in.
-    assert {pair.language for pair in read_pairs([path], tmp_path, ["te-Latn"])} == {"te-Latn"}
+    assert {pair.language for pair in read_pairs([path], ["te-Latn"])} == {"te-Latn"}
     only = write_jsonl("only.jsonl", [tevatron("누구", LONDON), tevatron("ఎవరు", LONDON)])
-    assert [pair.language for pair in read_pairs([only], tmp_path)] == ["ko", "te"]
+    assert [pair.language for pair in read_pairs([only])] == ["ko", "te"]
 
 
 def test_a_query_that_could_be_in_several_languages_is_an_error(write_jsonl, tmp_path):
     path = write_jsonl("train.jsonl", [tevatron("ఎవరు", LONDON), tevatron("кто", LONDON)])
     with pytest.raises(XqgError) as error:
-        read_pairs([path], tmp_path)
+        read_pairs([path])
     assert str(error.value).startswith(
         f"{path}:2: 'кто' does not say its language, and by its script could be bg, ru, sr, uk, uz;"
     )
     with pytest.raises(XqgError, match=r"could be fi, en; give --language"):
-        read_pairs([write_jsonl("fi.jsonl", [tevatron("kuka", LONDON)])], tmp_path, ["fi", "en"])
+        read_pairs([write_jsonl("fi.jsonl", [tevatron("kuka", LONDON)])], ["fi", "en"])
 
 
 def test_rows_without_a_pair_are_left_out_and_counted(write_jsonl, tmp_path):
@@ -66,7 +66,7 @@ def test_rows_without_a_pair_are_left_out_and_counted(write_jsonl, tmp_path):
             tevatron("潜水病toha", LONDON)]  # fmt: skip
     path = write_jsonl("train.jsonl", rows)
     with pytest.warns(UserWarning, match="left out") as warned:
-        pairs = read_pairs([path], tmp_path, XOR_TYDI)
+        pairs = read_pairs([path], XOR_TYDI)
     assert [pair.query for pair in pairs] == ["кто"]
     assert [str(warning.message) for warning in warned] == [
         f"{path}:2: a query whose script does not tell its language; left out 2 such row(s)",
@@ -81,7 +81,7 @@ def test_squad_documents(tmp_path, name, indent):
                       indent=indent)  # fmt: skip
     path = tmp_path / name
     path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
-    assert read_pairs([path], tmp_path / "work", ["sv"]) == [
+    assert read_pairs([path], ["sv"]) == [
         Pair("sv", "kuka?", "New York", "A city."),
         Pair("fi", "mikä?", "New York", "A city."),
     ]
@@ -100,7 +100,7 @@ def test_tsv_and_generated_queries_and_several_files(write_jsonl, tmp_path):
     rows = [{**LONDON, "generated_queries": {"fi": ["kuka", " "], "te": []}}]
     generated = write_jsonl("b.jsonl", rows)
     with pytest.warns(UserWarning, match="an empty generated query; left out 1"):
-        pairs = read_pairs([tsv, generated], tmp_path)
+        pairs = read_pairs([tsv, generated])
     assert pairs == [
         Pair("te", "ఎవరు", "London", '"A" city.'),
         Pair("bn", "কে", "", "Another."),

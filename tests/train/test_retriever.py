@@ -184,7 +184,7 @@ def test_the_first_loss_is_the_formulas_and_small_batches_do_not_change_it(model
     for batch_size in (8, 3):
         known = settings(model, batch_size=batch_size, scale=0.5, **read)
         train_retriever([data], tmp_path / str(batch_size), known, device="cpu")
-    examples = read_examples([data], tmp_path)
+    examples = read_examples([data])
     rows, epochs = schedule(examples, 3, 8, seed=0)
     draws = Draws(examples, 2, seed=0)
     batch = [draws.texts(*draw) for draw in zip(rows[:8], epochs[:8], strict=True)]

@@ -29,7 +29,7 @@ def test_tevatrons_rows_keep_all_passages(write_jsonl, tmp_path):
         ],
     )
     paris, rome = Passage("7", "Paris", "A city."), Passage("8", "", "Another city.")
-    assert read_examples([path], tmp_path) == [
+    assert read_examples([path]) == [
         Example("te", "మీరు ఎక్కడ?", (paris,), (rome,)),
         Example("", "Who?", (paris, rome), ()),
     ]
@@ -41,7 +41,7 @@ def test_generated_queries_and_tables_are_examples_too(write_jsonl, tmp_path):
     generated = write_jsonl("g.jsonl", [row])
     with gzip.open(tmp_path / "t.tsv.gz", "wt") as file:
         file.write("q\tx\n\nfi\tq r\tx\nfi\tq\tT\tx\n")
-    assert read_examples([generated, tmp_path / "t.tsv.gz"], tmp_path) == [
+    assert read_examples([generated, tmp_path / "t.tsv.gz"]) == [
         Example("fi", "a", (Passage("d", "T", "x"),)),
         Example("fi", "b", (Passage("d", "T", "x"),)),
         Example("", "q", (Passage("", "", "x"),)),
@@ -61,7 +61,7 @@ def test_rows_that_teach_nothing_are_left_out_with_a_warning(write_jsonl, tmp_pa
         ],
     )
     with pytest.warns(UserWarning, match="left out") as caught:
-        examples = read_examples([path], tmp_path)
+        examples = read_examples([path])
     assert [str(warning.message) for warning in caught] == [
         f"{path}:1: left out a query without a positive passage (2 such row(s))",
         f"{path}:3: left out a row without a query (1 such row(s))",
@@ -95,7 +95,7 @@ def test_rows_that_teach_nothing_are_left_out_with_a_warning(write_jsonl, tmp_pa
 def test_a_broken_row_is_named(row, message, write_jsonl, tmp_path):
     path = write_jsonl("train.jsonl", [row])
     with pytest.raises(XqgError) as error:
-        read_examples([path], tmp_path)
+        read_examples([path])
     assert str(error.value).startswith(f"{path}:1: ")
     assert message in str(error.value)
 
@@ -105,17 +105,17 @@ def test_a_file_without_examples_is_an_error(content, tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text(content)
     with pytest.raises(XqgError, match=f"no query with a passage in {path}"):
-        read_examples([path], tmp_path)
+        read_examples([path])
 
 
 def test_tables_have_two_to_four_columns(tmp_path):
     path = tmp_path / "train.tsv"
     path.write_text("q\n")
     with pytest.raises(XqgError, match=r"train.tsv:1: 1 tab-separated column\(s\); expected query"):
-        read_examples([path], tmp_path)
+        read_examples([path])
     path.write_bytes("q\tcafé\n".encode("latin-1"))
     with pytest.raises(XqgError, match="train.tsv:1: not UTF-8"):
-        read_examples([path], tmp_path)
+        read_examples([path])
 
 
 def test_an_example_is_json(tmp_path):

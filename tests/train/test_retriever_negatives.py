@@ -87,7 +87,7 @@ def test_bm25_and_dense_indexes_give_negatives(indexes, corpus_and_queries, tmp_
         "--output", str(output), "--negatives", "4", "--hits", "10", "--device", "cpu",
     ])  # fmt: skip
     assert capsys.readouterr().out.startswith(f"{output}: 8 negatives for 2 queries; left out ")
-    first, second = read_examples([output], tmp_path)
+    first, second = read_examples([output])
     assert (first.language, first.query) == ("fi", "w5 w12")
     assert [passage.docid for passage in first.positives] == ["d2"]
     hits = [

@@ -236,7 +236,7 @@ def test_texts_of_every_form(tmp_path, write_jsonl):
         {"qid": "1", "title": "Mikä?", "lang": "fi"},
         {"docid": "1", "generated_queries": {"ru": ["Где?"], "ko": []}},
     ])  # fmt: skip
-    assert read_texts([pairs, rows], tmp_path, "en") == [
+    assert read_texts([pairs, rows], "en") == [
         Text("te", "ఒకటి రెండు"), Text("en", "Volga A river."), Text("fi", "Mikä?"),
         Text("ru", "Где?"),
     ]  # fmt: skip
@@ -248,6 +248,6 @@ def test_texts_of_every_form(tmp_path, write_jsonl):
     ):
         bad.write_text(content)
         with pytest.raises(XqgError, match=message):
-            read_texts([bad], tmp_path)
+            read_texts([bad])
     with pytest.raises(XqgError, match=r"expected a string in one of text, .*; found docid, lang"):
-        read_texts([write_jsonl("x.jsonl", [{"docid": "1", "lang": "te"}])], tmp_path)
+        read_texts([write_jsonl("x.jsonl", [{"docid": "1", "lang": "te"}])])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.base.files import input_file, read_lines
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.evaluate.from_store.retrieval import Part
 from pyserini_xqg.store.block import Block
@@ -130,10 +130,8 @@ def next_in_group(store: Store, path: Path) -> tuple[NDArray[np.int64], int]:
 
 
 def _read_groups(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        raise XqgError(f"no such file: {path}")
     groups: dict[str, str] = {}
-    for line in read_lines(path):
+    for line in read_lines(input_file(path)):
         try:
             docid, group = line.content.decode().strip().split(maxsplit=1)
         except ValueError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.files import input_files, is_tsv, read_lines
 from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.collection.records import parse_json, parse_queries, tsv_cells
 from pyserini_xqg.collection.scripts import in_scripts_of
@@ -49,18 +48,16 @@ def stream_questions(paths: Iterable[str | Path], languages: Sequence[str] = ())
     """
     for path in paths:
         for name in input_files(path):
-            # One file at a time: unpacked together they might not fit the disk.
-            with tempfile.TemporaryDirectory() as work:
-                for line in read_lines(unpacked(name, Path(work))):
-                    where = f"{name}:{line.number}"
-                    if is_tsv(name):
-                        yield _of_tsv(line.content, where)
-                    elif b'"generated_queries"' in line.content:
-                        row = parse_queries(line.content, where)
-                        for language, texts in row.queries.items():
-                            yield from (Asked(text, language, row.docid) for text in texts)
-                    else:
-                        yield _of_json(line.content, where, languages)
+            for line in read_lines(name):
+                where = f"{name}:{line.number}"
+                if is_tsv(name):
+                    yield _of_tsv(line.content, where)
+                elif b'"generated_queries"' in line.content:
+                    row = parse_queries(line.content, where)
+                    for language, texts in row.queries.items():
+                        yield from (Asked(text, language, row.docid) for text in texts)
+                else:
+                    yield _of_json(line.content, where, languages)
 
 
 def _of_tsv(content: bytes, where: str) -> Asked:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.collection.columns import read_columns
 from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.collection.runs import stream_corpus
 from pyserini_xqg.collection.scripts import letters_by_script
@@ -102,13 +102,7 @@ def _of_corpus(corpus: str | Path) -> Iterator[tuple[str, PassageFacts]]:
 
 
 def _of_table(path: Path) -> Iterator[tuple[str, PassageFacts]]:
-    if not path.is_file():
-        raise XqgError(f"no such file: {path}")
-    for line in read_lines(path):
-        try:
-            docid, language = line.content.decode().split()
-        except ValueError:
-            raise XqgError(f"{path}:{line.number}: expected docid and language") from None
+    for (docid, language), _ in read_columns(path, {2: "docid and language"}):
         yield docid, PassageFacts(language=_code(language, str(path)))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import input_files, read_lines
+from pyserini_xqg.base.files import input_files, read_lines, read_whole
 from pyserini_xqg.collection.records import parse_json
 from pyserini_xqg.collection.runs import read_passages, read_run
 
@@ -78,7 +78,7 @@ def predictions_of_run(
 def read_predictions(path: str | Path) -> list[Prediction]:
     """The official prediction file: a JSON list of ``id``, ``lang``, ``ctxs``."""
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows = json.loads(read_whole(path))
         return [Prediction(row["id"], row["lang"], list(row["ctxs"])) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise XqgError(f"{path}: expected a JSON list of id, lang and ctxs ({error!r})") from None

@@ -1,0 +1,142 @@
+"""Files opened as what their first bytes say they are: plain, or packed in one of several ways."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+from pyserini_xqg.base.errors import XqgError
+
+#: What a name may end in where its content is packed; the content itself is what counts.
+SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zstd", ".lz4")
+
+_BUFFER = 1 << 18
+_BLOCK = tarfile.BLOCKSIZE
+
+
+class _Packing(NamedTuple):
+    name: str
+    starts: tuple[bytes, ...]
+    open: Callable[[Path], IO[bytes]]
+
+
+def _gzip(path: Path) -> IO[bytes]:
+    import gzip
+
+    return cast("IO[bytes]", gzip.open(path))
+
+
+def _bz2(path: Path) -> IO[bytes]:
+    import bz2
+
+    return bz2.open(path)
+
+
+def _xz(path: Path) -> IO[bytes]:
+    import lzma
+
+    return lzma.open(path)
+
+
+def _arrow(name: str) -> Callable[[Path], IO[bytes]]:
+    def open_(path: Path) -> IO[bytes]:
+        import pyarrow  # Python itself reads neither before 3.14
+
+        return cast("IO[bytes]", pyarrow.input_stream(str(path), compression=name))
+
+    return open_
+
+
+# A zstd file may begin with one of sixteen frames that hold no content: pzstd writes one.
+_SKIPPABLE = tuple(bytes([0x50 + n, 0x2A, 0x4D, 0x18]) for n in range(16))
+# After the size of its blocks: how one begins, and how a file without any ends.
+_BZIP2 = tuple(b"BZh%d" % size + mark for size in range(1, 10) for mark in (b"1AY&", b"\x17rE8"))
+_PACKINGS = (
+    _Packing("gzip", (b"\x1f\x8b",), _gzip),
+    _Packing("bzip2", _BZIP2, _bz2),
+    _Packing("xz", (b"\xfd7zXZ\x00", b"]\x00\x00"), _xz),
+    _Packing("zstd", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), _arrow("zstd")),
+    _Packing("lz4", (b"\x04\x22\x4d\x18",), _arrow("lz4")),
+)
+#: What is named and refused: by its first bytes, what it is and what to do.
+_REFUSED = {
+    b"PK\x03\x04": "a zip archive; unpack it and give what is in it",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive; unpack it and give what is in it",
+    b"Rar!\x1a\x07": "a rar archive; unpack it and give what is in it",
+    b"\x1f\x9d": "packed by Unix compress; unpack it with uncompress",
+    b"PAR1\x15": "a Parquet file; expected lines of text, such as JSONL",
+    BOM_UTF16_LE: "in UTF-16; convert it to UTF-8, such as with iconv -f UTF-16 -t UTF-8",
+    BOM_UTF16_BE: "in UTF-16; convert it to UTF-8, such as with iconv -f UTF-16 -t UTF-8",
+    b"version https://git-lfs": "a pointer of git LFS, not the file; fetch it with git lfs pull",
+}
+
+
+def plain_name(name: str) -> str:
+    """A file's name without the suffix of its packing."""
+    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)]
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is packed, by its first bytes."""
+    return _packing(path) is not None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file of input, open to be read, unpacked on the way.
+
+    Raises
+    ------
+    XqgError
+        Naming the file, if it is an archive or something else that has no lines of text, or is
+        damaged: what reads from it inside the ``with`` gets that, too.
+    """
+    packing = _packing(path)
+    if packing is None:
+        with open(path, "rb") as file:
+            _refuse(path, file.peek(_BLOCK)[:_BLOCK])
+            yield file
+        return
+    try:
+        # Lines are found many times faster in a buffer than by the modules that unpack.
+        with io.BufferedReader(cast("io.RawIOBase", packing.open(path)), _BUFFER) as stream:
+            _refuse(path, stream.peek(_BLOCK)[:_BLOCK])
+            yield cast("IO[bytes]", stream)
+    except (OSError, EOFError, zlib.error, _lzma_error()) as error:
+        if getattr(error, "errno", None) is not None:  # the machine's, such as a disk that is full
+            raise
+        raise XqgError(
+            f"{path}: its first bytes are those of {packing.name}, but it cannot be unpacked "
+            f"({error}); fetch it again"
+        ) from None
+
+
+def _packing(path: Path) -> _Packing | None:
+    with open(path, "rb") as file:
+        start = file.read(8)
+    return next((packing for packing in _PACKINGS if start.startswith(packing.starts)), None)
+
+
+def _lzma_error() -> type[Exception]:
+    from lzma import LZMAError
+
+    return LZMAError
+
+
+def _refuse(path: Path, start: bytes) -> None:
+    for magic, what in _REFUSED.items():
+        if start.startswith(magic):
+            raise XqgError(f"{path}: {what}")
+    if len(start) == _BLOCK and start.strip(b"\0"):
+        try:
+            tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+        except tarfile.HeaderError:
+            return
+        raise XqgError(f"{path}: a tar archive; unpack it (tar -xf) and give what is in it")

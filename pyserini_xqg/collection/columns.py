@@ -1,0 +1,101 @@
+"""Columns of text: rows of runs, qrels and the like, and the header rows that name columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from math import isfinite, nan
+from pathlib import Path
+from typing import NamedTuple
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import input_file, read_lines
+
+#: What header rows of runs and qrels call their columns; BEIR's are query-id, corpus-id, score.
+_NAMES = frozenset({
+    "qid", "query-id", "query_id", "queryid", "query", "topic", "topic-id", "topic_id", "topicid",
+    "id", "iter", "iteration", "q0", "docid", "docno", "doc-id", "doc_id", "corpus-id",
+    "corpus_id", "pid", "passage_id", "doc", "rank", "score", "relevance", "rel", "label",
+    "judgment", "judgement", "tag", "run", "runid", "run_id", "cluster", "group", "lang",
+    "language",
+})  # fmt: skip
+
+
+class Columns(NamedTuple):
+    """The cells of a row, and its place for messages."""
+
+    cells: list[str]
+    where: str
+
+
+def read_columns(path: str | Path, forms: Mapping[int, str]) -> Iterator[Columns]:
+    """The rows of a file of columns with white space between them; a header row is passed over.
+
+    Parameters
+    ----------
+    path : path-like
+    forms : mapping of int to str
+        What the columns are, by their number: rows of other numbers are refused, and so are rows
+        that have another number than the first one.
+
+    Raises
+    ------
+    XqgError
+        If the file is missing, or naming file and line of what is not of these forms.
+    """
+    path = input_file(path)
+    width = 0
+    for line in read_lines(path):
+        where = f"{path}:{line.number}"
+        try:
+            cells = line.content.decode().split()
+        except UnicodeDecodeError:
+            raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+        if len(cells) not in forms:
+            expected = ", or ".join(f"{number}: {names}" for number, names in forms.items())
+            raise XqgError(f"{where}: {len(cells)} column(s); expected {expected}")
+        if width and len(cells) != width:
+            raise XqgError(f"{where}: {len(cells)} columns, where the rows before have {width}")
+        if not width:
+            width = len(cells)
+            if is_header(cells, _NAMES):
+                continue
+        yield Columns(cells, where)
+
+
+def is_header(cells: Collection[str], names: Collection[str]) -> bool:
+    """Whether a file's first row names its columns: every cell is such a name."""
+    return all(cell.strip().lower() in names for cell in cells)
+
+
+def whole_number(text: str, column: str, where: str) -> int:
+    """The number in a column; ``1.0`` is one.
+
+    Raises
+    ------
+    XqgError
+        Naming the column.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        number = finite_number(text, column, where)
+    if not number.is_integer():
+        raise XqgError(f"{where}: {column} is {text!r}; expected a whole number")
+    return int(number)
+
+
+def finite_number(text: str, column: str, where: str) -> float:
+    """The number in a column.
+
+    Raises
+    ------
+    XqgError
+        Naming the column.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not isfinite(number):
+        raise XqgError(f"{where}: {column} is {text!r}; expected a finite number")
+    return number
