@@ -221,7 +221,6 @@ def with_texts(
     found = list(samples)
     rows = parsed_rows(
         input_files(corpus),
-        work / "unpacked",
         parse_tsv_passage,
         lambda line, where: parse_passage(line, where, form),
     )
