@@ -33,6 +33,8 @@ class Progress:
         What an earlier process had done.
     aside : bool
         Work beside the main one, which says nothing in a log before it has taken a minute.
+    last : bool
+        Whether a log has a line at the end; without, the caller says what was made.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Progress:
         *,
         done: int = 0,
         aside: bool = False,
+        last: bool = True,
     ) -> None:
         self._total, self._what, self._unit, self._aside = total, what, unit, aside
+        self._last_line = last
         self._begun_with = self._done = self._said = done
         self._bar: Any = None
 
@@ -90,7 +94,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif kind is None and not self._aside:
+        elif kind is None and self._last_line and not self._aside:
             self._say(
                 f"{self._amount(self._done)} {self._unit} in "
                 f"{duration(time.monotonic() - self._began)}"
@@ -164,10 +168,10 @@ Blocks = TypeVar("Blocks", bound=_Block)
 
 
 def with_bar(
-    blocks: Iterable[Blocks], passages: int, what: str, *, done: int = 0, aside: bool = False
+    blocks: Iterable[Blocks], passages: int, what: str, *, done: int = 0, last: bool = True
 ) -> Iterator[Blocks]:
     """The blocks, as `Progress` shows them; `done` passages came before."""
-    with Progress(passages, what, done=done, aside=aside) as progress:
+    with Progress(passages, what, done=done, last=last) as progress:
         for block in blocks:
             yield block
             progress.update(len(block.docids))

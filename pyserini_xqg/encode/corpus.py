@@ -167,7 +167,7 @@ def encode_corpus(
                 join, encoder, fields, start, stop, done=folder.blocks, keep_queries=keep_queries,
                 given=given(), sample_rates=rates,
             )  # fmt: skip
-            for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
+            for block in with_bar(blocks, stop - start, "encoding", done=folder.rows, last=False):
                 writer.append(block)
             writer.finish(
                 {
@@ -185,7 +185,7 @@ def encode_corpus(
             blocks = encode_blocks(
                 join, encoder, fields, start, stop, done=folder.blocks, given=given()
             )
-            for block in with_bar(blocks, stop - start, "encoding", done=folder.rows):
+            for block in with_bar(blocks, stop - start, "encoding", done=folder.rows, last=False):
                 flat.append(block.docids, to_faiss.apply(block))
                 for language, of_language in block.counts.items():
                     counts[language] += int(of_language.sum())

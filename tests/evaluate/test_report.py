@@ -221,3 +221,17 @@ def test_plots_have_the_colours_of_okabe_and_ito():
         (0.0, 0x72 / 255, 0xB2 / 255),
         (0xD5 / 255, 0x5E / 255, 0.0),
     ]
+
+
+def test_a_long_report_is_cut_at_a_screen(capsys, tmp_path):
+    rows = [[f"topic {row}", float(row)] for row in range(60)]
+    sections = [Section("Scores", ["The answer."], [Table("t", "By topic", ["topic", "%"], rows)])]
+    publish(sections, None, "Scores", full=False)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 40
+    assert said[2] == "The answer."
+    assert said[-1] == "... 27 more lines: --full, or written by --output DIR"
+    publish(sections, tmp_path / "report", "Scores", full=False)
+    assert capsys.readouterr().out.rstrip().endswith(f"or in {tmp_path / 'report'}")
+    publish(sections, None, "Scores")
+    assert len(capsys.readouterr().out.splitlines()) > 60

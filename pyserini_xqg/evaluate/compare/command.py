@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
     )
     title = f"{', '.join(system.name for system in others)} against {baseline.name}"
-    publish(sections, args.output, title, overwrite=args.overwrite)
+    publish(sections, args.output, title, overwrite=args.overwrite, full=args.full)
 
 
 def _ranked(args: argparse.Namespace) -> tuple[Collection, list[System]]:

@@ -174,4 +174,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
     )
     title = "Content or language"
-    publish(sections, args.output, title, overwrite=args.overwrite)
+    publish(sections, args.output, title, overwrite=args.overwrite, full=args.full)

@@ -85,13 +85,14 @@ def sweep(
     chosen = best(means)
     nones = [setting for setting in (NONE, SCALED) if setting in settings]
     on_test = _score(test, {s: settings[s] for s in dict.fromkeys([*nones, chosen])}, measure)
-    sections = [dev_section(dev, on_dev, measure), test_section(test, on_test, chosen, measure)]
+    sections = [test_section(test, on_test, chosen, measure)]  # the answer first
     if any(setting.languages == "routed" for setting in settings):
         sections.append(
             by_language_section(
                 dev, test, settings, on_dev, measure, lambda on, of: _score(on, of, measure)
             )
         )
+    sections.append(dev_section(dev, on_dev, measure))
     if num_queries:
         methods = dict.fromkeys(setting.method for setting in settings if setting.method)
         bests = [best({s: m for s, m in means.items() if s.method == name}) for name in methods]
@@ -169,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
     )
     title = "Alpha, method and languages"
-    publish(sections, args.output, title, overwrite=args.overwrite)
+    publish(sections, args.output, title, overwrite=args.overwrite, full=args.full)
 
 
 def add_split_options(parser: argparse.ArgumentParser) -> None:

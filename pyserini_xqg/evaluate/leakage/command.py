@@ -75,4 +75,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         if runs:
             sections.append(score_section(collection, runs, args.measures, scans))
-    publish(sections, args.output, "Leakage", overwrite=args.overwrite)
+    publish(sections, args.output, "Leakage", overwrite=args.overwrite, full=args.full)

@@ -13,6 +13,9 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.evaluate.report.sections import Section
 
+# What a command prints of a report unless it is asked for all.
+_LINES = 40
+
 
 def add_output_options(parser: ArgumentParser) -> None:
     """``--output`` and ``--overwrite``, for every command that publishes."""
@@ -23,10 +26,18 @@ def add_output_options(parser: ArgumentParser) -> None:
         help="write tables (CSV, LaTeX), plots (PNG) and a page (index.html) there, too",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing DIR")
+    parser.add_argument(
+        "--full", action="store_true", help=f"print all of it, not the first {_LINES} lines"
+    )
 
 
 def publish(
-    sections: Sequence[Section], output: Path | None, title: str, *, overwrite: bool = False
+    sections: Sequence[Section],
+    output: Path | None,
+    title: str,
+    *,
+    overwrite: bool = False,
+    full: bool = True,
 ) -> None:
     """Print the sections; with `output`, write them there, too: the whole folder or nothing.
 
@@ -39,6 +50,8 @@ def publish(
         Of the page.
     overwrite : bool
         Replace an existing folder.
+    full : bool
+        Print more than a screen, too.
 
     Raises
     ------
@@ -50,7 +63,8 @@ def publish(
         return
     from pyserini_xqg.evaluate.report.text import as_text
 
-    print(as_text(sections))
+    text = as_text(sections)
+    print(text if full else _first_lines(text, output))
     if output is None:
         return
     from pyserini_xqg.evaluate.report.latex import as_latex
@@ -68,6 +82,16 @@ def publish(
     pictures = {name: content for name, content in files.items() if name.endswith(".png")}
     files["index.html"] = as_page(title, sections, pictures).encode()
     write_folder(Path(output), files, overwrite=overwrite)
+
+
+def _first_lines(text: str, output: Path | None) -> str:
+    """A screen of it, which begins with the answer, and where the rest is."""
+    lines = text.rstrip("\n").split("\n")
+    if len(lines) <= _LINES:
+        return text
+    left = len(lines) - _LINES + 1
+    where = f"in {output}" if output else "written by --output DIR"
+    return "\n".join([*lines[: _LINES - 1], f"... {left} more lines: --full, or {where}"])
 
 
 class Page(NamedTuple):

@@ -106,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for name, qids in members.items()
         }
         sections.append(group_section(of_groups, args.measure))
-    publish(sections, args.output, "Gain and resources", overwrite=args.overwrite)
+    publish(sections, args.output, "Gain and resources", overwrite=args.overwrite, full=args.full)
 
 
 def _scores(collection: Collection, path: str, measure: str) -> dict[str, float]:

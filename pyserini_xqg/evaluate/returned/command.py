@@ -83,4 +83,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     sections.append(hub_section(given, qrels))
     if qrels is not None:
         sections.append(miss_section(given, qrels))
-    publish(sections, args.output, "What comes back", overwrite=args.overwrite)
+    publish(sections, args.output, "What comes back", overwrite=args.overwrite, full=args.full)

@@ -82,4 +82,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.by_query:
         write_by_query(args.by_query, next(iter(scores.values())))
     title = f"Scores by {'language' if args.by == 'lang' else args.by}"
-    publish([Section(title, text, tables)], args.output, title, overwrite=args.overwrite)
+    publish(
+        [Section(title, text, tables)], args.output, title, overwrite=args.overwrite, full=args.full
+    )

@@ -168,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         named = {_name(budget, official): hits for budget, hits in scores.hits.items()}
         write_by_query(args.by_query, named)
     section = xor_section(scores, official=official)
-    publish([section], args.output, "XOR-Retrieve", overwrite=args.overwrite)
+    publish([section], args.output, "XOR-Retrieve", overwrite=args.overwrite, full=args.full)
 
 
 def xor_section(scores: XorScores, *, official: bool) -> Section:
