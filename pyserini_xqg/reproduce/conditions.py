@@ -34,12 +34,15 @@ class Data(NamedTuple):
         Taken where nothing is given, such as a model's name on the hub.
     is_path : bool
         Whether it must be there as a file or folder.
+    variable : str
+        The environment variable that gives it, where it has one that other commands read, too.
     """
 
     what: str
     source: str
     default: str = ""
     is_path: bool = True
+    variable: str = ""
 
 
 class Published(NamedTuple):

@@ -44,7 +44,7 @@ def resolve(
     found = {}
     for key in sorted(condition.needs()):
         data = collection.data[key]
-        variable = _VARIABLE + key.upper()
+        variable = data.variable or _VARIABLE + key.upper()
         value = given.get(key) or environment.get(variable) or data.default
         if not value:
             raise XqgError(

@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.judged import Collection
 from pyserini_xqg.collection.languages import NAMES
 from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.evaluate.__main__ import main
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
 from pyserini_xqg.evaluate.report.publish import gathering
+from pyserini_xqg.evaluate.resource.ceiling import (
+    by_cluster,
+    even_share,
+    headroom,
+    means,
+    of_other_passages,
+    rank_correlations,
+    resampled,
+    rho,
+)
 from pyserini_xqg.evaluate.resource.command import parse_groups
 from pyserini_xqg.evaluate.resource.fertility import fertility, has_spaces, token_counter
 from pyserini_xqg.evaluate.resource.language_facts import FACTS, NOT_IN_MBERT
@@ -32,7 +44,7 @@ def files(tmp_path, write_jsonl):
     return [
         "--topics", write_jsonl("topics.jsonl", topics), "--qrels", tmp_path / "qrels",
         "--baseline", tmp_path / "base.run", "--run", tmp_path / "new.run",
-        "--measure", "Success@1",
+        "--measures", "Success@1",
     ]  # fmt: skip
 
 
@@ -77,7 +89,9 @@ def test_rank_correlations_are_described_and_not_tested(files):
     correlation = tables(*files)["resource-correlation"]
     # Ranks of the gains: bn 4, ja 1, ru 3, uk 2; of CC-100: 1 2 4 3; of the baseline: 1 3 2 4.
     # rho = 1 - 6 sum d^2 / (n (n^2 - 1)), n = 4.
-    assert column(correlation, "Spearman's rho") == pytest.approx(
+    found = column(correlation, "Spearman's rho")
+    assert -1 <= found.pop("the same, of other passages") <= 1
+    assert found == pytest.approx(
         {
             "CC-100, GiB": 1 - 6 * (9 + 1 + 1 + 1) / 60,
             "Wikipedia articles": 1 - 6 * (9 + 4 + 1 + 0) / 60,
@@ -86,6 +100,67 @@ def test_rank_correlations_are_described_and_not_tested(files):
     )
     assert column(correlation, "n (languages)")["CC-100, GiB"] == 4
     assert correlation.note.startswith("Descriptive only: 4 languages are few")
+    # of what is left: bn 50 of 100, ja -50 of 50, ru 25 of 75, uk nothing is left: no correlation
+    assert column(correlation, "rho of share")["baseline score, %"] is None
+    some = tables(*files, "--languages", "bn", "ja", "ru")
+    assert column(some["resource-gain"], "% of what is left") == {
+        "bn": 50, "ja": -100, "ru": pytest.approx(100 / 3), "all": pytest.approx(100 / 9),
+    }  # fmt: skip
+    correlation = some["resource-correlation"]
+    assert column(correlation, "rho of share")["baseline score, %"] == -1
+
+
+def test_how_much_can_be_ceiling(files):
+    # Through the point (100, 0): left 100, 50, 75; gain 50, -50, 25; the same share of all is
+    # (100 x 50 - 50 x 50 + 75 x 25) / (100^2 + 50^2 + 75^2) = 4375 / 18125.
+    share = 4375 / 18125
+    rest = (50 - 100 * share) ** 2 + (-50 - 50 * share) ** 2 + (25 - 75 * share) ** 2
+    mean = 25 / 3
+    spread = (50 - mean) ** 2 + (-50 - mean) ** 2 + (25 - mean) ** 2
+    found = even_share(np.array([0.0, 50, 25]), np.array([50.0, -50, 25]))
+    assert found == pytest.approx((100 * share, 100 * (1 - rest / spread)))
+    [section] = publish(*files, "--languages", "bn", "ja", "ru")
+    assert f"the same share of what its baseline leaves, {100 * share:.0f} %" in section.text[0]
+    # where that is all that there is, it accounts for everything
+    assert even_share(np.array([0.0, 50, 80]), np.array([50.0, 25, 10])) == pytest.approx((50, 100))
+    assert even_share(np.array([0.0, 50]), np.array([50.0, 25])) is None
+
+
+def test_the_interval_of_a_correlation(files):
+    collection = Collection(
+        {qid: Topic(qid, "w", qid[:2]) for qid in SCORES}, {}, {qid: qid[3] for qid in SCORES}
+    )
+    groups = {code: [qid for qid in SCORES if qid[:2] == code] for code in ("bn", "ja", "ru")}
+    base, new = ({qid: float(s[n]) for qid, s in SCORES.items()} for n in (0, 1))
+    clusters = by_cluster(collection, groups, base, new)
+    assert clusters.topics.tolist() == [[1, 1, 1]] * 4
+    assert clusters.run[1].tolist() == [100, 0, 100]
+    baseline, gain = means(clusters, np.array([[1.0, 0, 0, 0], [0, 1, 1, 0]]))
+    assert baseline.tolist() == [[0, 100, 100], [0, 50, 0]]
+    assert gain.tolist() == [[100, -100, 0], [50, -50, 50]]
+    assert headroom(baseline, gain)[1].tolist() == [50, -100, 50]
+    samples = resampled(clusters, samples=500)
+    assert samples[0].shape == (500, 3)
+    low, high = np.quantile(samples[1][:, 0], [0.025, 0.975])
+    assert (low, high) == (0, 100)
+    found = rho(np.array([[1.0, 3, 2]]), gain[:1], np.array([[1.0, 3, 2]]), samples[1])
+    assert found.value == -1
+    assert -1 <= found.low < found.high <= 1
+    assert np.isnan(rank_correlations(np.array([1.0, 2]), np.array([2.0, 1]))).all()
+    # halves: the baseline is of other topics than the gain
+    again = of_other_passages(clusters, splits=50)
+    assert again.shape == (50,)
+    assert not np.array_equal(again, rank_correlations(*resampled(clusters, samples=50)))
+
+
+def test_other_measures(files):
+    found = publish(*files, "Success@3", "RR@10")[1].tables[0]
+    assert column(found, "measure") == {m: m for m in ("Success@1", "Success@3", "RR@10")}
+    assert column(found, "gain, all")["Success@1"] == 0
+    assert column(found, "bn")["RR@10"] == 50
+    place = (0, found.columns.index("bn"))
+    gain = tables(*files)["resource-gain"]
+    assert found.intervals[place] == (column(gain, "low")["bn"], column(gain, "high")["bn"])
 
 
 def test_too_few_languages_have_no_correlation(files):

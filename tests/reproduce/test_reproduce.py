@@ -65,6 +65,7 @@ def parse_only(monkeypatch):
     monkeypatch.setattr("pyserini_xqg.encode.__main__.encode_here", stop)
     monkeypatch.setattr("pyserini_xqg.store.store.Store", stop)  # index, its options checked
     monkeypatch.setattr("pyserini_xqg.index.bm25.build_bm25", stop)
+    monkeypatch.setattr("pyserini_xqg.index.bm25_routed.build_routed_bm25", stop)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,18 +11,20 @@ from collections.abc import Iterable, Sequence
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.collection.judged import BY, Collection, check_judged, read_collection
+from pyserini_xqg.collection.judged import BY, check_judged, read_collection
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.runs import read_run
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.evaluate.leakage.contamination import spec_of
 from pyserini_xqg.evaluate.leakage.questions import stream_questions
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
+from pyserini_xqg.evaluate.report.sections import Section
+from pyserini_xqg.evaluate.resource.ceiling import by_cluster
 from pyserini_xqg.evaluate.resource.fertility import token_counter
+from pyserini_xqg.evaluate.resource.gains import factors_of, gain_of
 from pyserini_xqg.evaluate.resource.tables import (
-    factors_of,
-    gain_of,
     group_section,
+    measures_table,
     resource_section,
 )
 from pyserini_xqg.evaluate.trec.measures import check_answers, score_by_topic
@@ -69,7 +71,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--baseline", required=True, metavar="RUN", help="the run that the others are held against"
     )
     parser.add_argument("--run", required=True, metavar="RUN", help="the run that gains")
-    parser.add_argument("--measure", default="RR@10", help="as ir_measures spells it")
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        default=["RR@10"],
+        help="as ir_measures spells them; plots are of the first",
+    )
     parser.add_argument("--encoder", help="a preset, store, index or model: adds tokens a word")
     parser.add_argument("--train", nargs="+", help="adds training questions by language")
     parser.add_argument(
@@ -87,32 +94,41 @@ def main(argv: Sequence[str] | None = None) -> None:
     groups = parse_groups(args.groups, languages)
     count_tokens = token_counter(spec_of(args.encoder)) if args.encoder else None
     trained = _trained(args.train, list(languages)) if args.train else None
-    baseline, run = (_scores(collection, path, args.measure) for path in (args.baseline, args.run))
-    gains = {
-        name: gain_of(collection, qids, baseline, run)
-        for name, qids in collection.by(args.by).items()
-    }
-    everything = gain_of(collection, list(collection.topics), baseline, run)
-    factors = factors_of(collection, gains, count_tokens, trained)
-    sections = [
-        resource_section(
-            gains, everything, factors, args.measure, {"lang": "language"}.get(args.by, args.by)
+    grouped = collection.by(args.by)
+    runs = [read_run(path) for path in (args.baseline, args.run)]
+    for run, path in zip(runs, (args.baseline, args.run), strict=True):
+        check_answers(run, collection, path)
+    scores = [score_by_topic(collection.qrels, run, args.measures) for run in runs]
+    found = {}
+    for measure in args.measures:
+        pair = scores[0][measure], scores[1][measure]
+        found[measure] = (
+            {name: gain_of(collection, qids, *pair) for name, qids in grouped.items()},
+            gain_of(collection, list(collection.topics), *pair),
+            by_cluster(collection, grouped, *pair),
         )
-    ]
+    first = args.measures[0]
+    gains, everything, clusters = found[first]
+    factors = factors_of(collection, gains, count_tokens, trained)
+    what = {"lang": "language"}.get(args.by, args.by)
+    sections = [resource_section(gains, everything, factors, clusters, first, what)]
+    if len(found) > 1:
+        sections.append(Section("Other measures", [], [measures_table(found)]))
     if groups:
-        members = {name: [q for c in codes for q in languages[c]] for name, codes in groups.items()}
         of_groups = {
-            name: (groups[name], gain_of(collection, qids, baseline, run))
-            for name, qids in members.items()
+            name: (
+                codes,
+                gain_of(
+                    collection,
+                    [qid for code in codes for qid in languages[code]],
+                    scores[0][first],
+                    scores[1][first],
+                ),
+            )
+            for name, codes in groups.items()
         }
-        sections.append(group_section(of_groups, args.measure))
+        sections.append(group_section(of_groups, first))
     publish(sections, args.output, "Gain and resources", overwrite=args.overwrite, full=args.full)
-
-
-def _scores(collection: Collection, path: str, measure: str) -> dict[str, float]:
-    run = read_run(path)
-    check_answers(run, collection, path)
-    return score_by_topic(collection.qrels, run, [measure])[measure]
 
 
 def _trained(paths: Sequence[str], languages: Sequence[str]) -> Counter[str]:

@@ -3,137 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from pyserini_xqg.collection.judged import Collection
-from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
+import numpy as np
+
 from pyserini_xqg.evaluate.report.sections import Cell, Plot, Section, Table
-from pyserini_xqg.evaluate.resource.fertility import CountTokens, fertility
-from pyserini_xqg.evaluate.resource.language_facts import FACTS, NOT_IN_MBERT
+from pyserini_xqg.evaluate.resource.ceiling import (
+    ByCluster,
+    even_share,
+    headroom,
+    means,
+    of_other_passages,
+    resampled,
+    rho,
+)
+from pyserini_xqg.evaluate.resource.gains import BASELINE, Factor, Gain
+from pyserini_xqg.evaluate.resource.language_facts import NOT_IN_MBERT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Scores = Mapping[str, float]
-
-
-class Gain(NamedTuple):
-    """What a run gains over the baseline on some topics, in points of per cent.
-
-    Attributes
-    ----------
-    qids : sequence of str
-    baseline, run, gain : float
-        Means.
-    low, high : float
-        95 % bootstrap interval of the gain, clusters of topics resampled.
-    """
-
-    qids: Sequence[str]
-    baseline: float
-    run: float
-    gain: float
-    low: float
-    high: float
-
-    @property
-    def cells(self) -> list[Cell]:
-        """As in a table: n first."""
-        return [len(self.qids), self.baseline, self.run, self.gain, self.low, self.high]
-
-
-class Factor(NamedTuple):
-    """What the gain is set against.
-
-    Attributes
-    ----------
-    title : str
-    values : dict of str to float or None
-        By the name of the group; None where there is no figure.
-    spec : str
-        How a figure is shown.
-    is_size : bool
-        Spans orders of magnitude.
-    source : str
-    """
-
-    title: str
-    values: dict[str, float | None]
-    spec: str = ".2f"
-    is_size: bool = False
-    source: str = ""
-
-
+OTHERS = "the same, of other passages"
+SHARE = "% of what is left"
+RHO = "Spearman's rho"
+RHO_OF_SHARE = "rho of share"
 _GAIN = ["n", "baseline", "run", "gain", "low", "high"]
 _SPECS = dict.fromkeys(_GAIN[1:], ".2f")
 
 
-def gain_of(collection: Collection, qids: Sequence[str], baseline: Scores, run: Scores) -> Gain:
-    """The gain over these topics; scores are shares of one, by topic."""
-    differences = {qid: 100 * (run[qid] - baseline[qid]) for qid in qids}
-    before, after = (
-        100 * sum(scores[qid] for qid in qids) / len(qids) for scores in (baseline, run)
-    )
-    low, high = bootstrap_interval(differences, collection.clusters)
-    return Gain(qids, before, after, sum(differences.values()) / len(qids), low, high)
-
-
-def factors_of(
-    collection: Collection,
-    gains: Mapping[str, Gain],
-    count_tokens: CountTokens | None = None,
-    trained: Mapping[str, int] | None = None,
-) -> list[Factor]:
-    """What is known of each group's languages.
-
-    Parameters
-    ----------
-    collection : Collection
-    gains : mapping of str to Gain
-        By language or script; sizes of a script are the sums of its languages'.
-    count_tokens : callable or None
-        Of the encoder in use.
-    trained : mapping of str to int or None
-        Training questions by language.
-    """
-    topics = {name: [collection.topics[qid] for qid in gain.qids] for name, gain in gains.items()}
-    languages = {name: {topic.language for topic in of} for name, of in topics.items()}
-    factors = []
-    for fact in FACTS.values():
-        sizes = {name: _sum(fact.values, codes) for name, codes in languages.items()}
-        factors.append(Factor(fact.title, sizes, fact.spec, True, fact.source))
-    if trained is not None:
-        counts = {name: float(sum(trained.get(c, 0) for c in languages[name])) for name in gains}
-        factors.append(Factor("training questions", {**counts}, ",.0f", True))
-    if count_tokens is not None:
-        found = {name: fertility(of, count_tokens) for name, of in topics.items()}
-        factors += [
-            Factor("tokens a word", {name: f.words for name, f in found.items()}),
-            Factor("tokens a character", {name: f.characters for name, f in found.items()}),
-        ]
-    baselines: dict[str, float | None] = {name: gain.baseline for name, gain in gains.items()}
-    return [*factors, Factor("baseline score, %", baselines)]
-
-
 def resource_section(
-    gains: Mapping[str, Gain], everything: Gain, factors: Sequence[Factor], measure: str, by: str
+    gains: Mapping[str, Gain],
+    everything: Gain,
+    factors: Sequence[Factor],
+    clusters: ByCluster,
+    measure: str,
+    by: str,
 ) -> Section:
-    """The gain against each factor: a table, rank correlations, a plot each."""
+    """The gain against each factor: a table, rank correlations, a plot each.
+
+    `clusters` has the columns of `gains`.
+    """
     table = Table(
         "resource-gain",
         f"Gain in {measure} by {by}, points of per cent",
-        [by, *_GAIN, *(factor.title for factor in factors)],
+        [by, *_GAIN, SHARE, *(factor.title for factor in factors)],
         [
             *(
-                [name, *gain.cells, *(factor.values[name] for factor in factors)]
+                [name, *gain.cells, gain.share, *(factor.values[name] for factor in factors)]
                 for name, gain in gains.items()
             ),
-            ["all", *everything.cells, *(None for _ in factors)],
+            ["all", *everything.cells, everything.share, *(None for _ in factors)],
         ],
-        {**_SPECS, **{factor.title: factor.spec for factor in factors}},
+        {**_SPECS, SHARE: ".1f", **{factor.title: factor.spec for factor in factors}},
         note=" ".join(
             [
                 "Low and high: 95 % bootstrap interval of the gain, clusters of topics resampled.",
+                f"{SHARE}: the gain in per cent of what the baseline leaves to gain.",
                 *(f"{factor.title}: {factor.source}." for factor in factors if factor.source),
                 f"Of the languages listed, {' '.join(sorted(NOT_IN_MBERT))} were not in "
                 "multilingual BERT's pre-training.",
@@ -141,19 +66,100 @@ def resource_section(
             ]
         ),
     )
-    correlations = Table(
+    plots = [_scatter(gains, factor, number) for number, factor in enumerate(factors, 1)]
+    return Section(
+        "Gain and resources",
+        _about_the_ceiling(gains, by),
+        [table, _correlations(gains, factors, clusters, by)],
+        plots,
+    )
+
+
+def _correlations(
+    gains: Mapping[str, Gain], factors: Sequence[Factor], clusters: ByCluster, by: str
+) -> Table:
+    names = list(gains)
+    samples = resampled(clusters)
+    rows: list[list[Cell]] = []
+    for factor in factors:
+        there = [n for n, name in enumerate(names) if factor.values[name] is not None]
+        found = means(clusters, np.ones((1, len(clusters.topics))))
+        one = [np.array([[factor.values[names[n]] for n in there]], dtype=float)] * 2
+        if factor.title == BASELINE:
+            one = [found[0][:, there], samples[0][:, there]]
+        cells: list[Cell] = [factor.title, len(there)]
+        for of, of_samples in (
+            (found[1], samples[1]),
+            (headroom(*found), headroom(*samples)),
+        ):
+            cells += rho(one[0], of[:, there], one[1], of_samples[:, there])
+        rows.append(cells)
+        if factor.title == BASELINE:
+            splits = of_other_passages(clusters)
+            value = None if np.isnan(splits).all() else float(np.nanmedian(splits))
+            rows.append([OTHERS, len(there), value, *[None] * 5])
+    titles = [RHO, "low", "high", RHO_OF_SHARE, "low of share", "high of share"]
+    return Table(
         "resource-correlation",
         "Rank correlation of the gain with each",
-        ["", f"n ({by}s)", "Spearman's rho"],
-        [[factor.title, *_spearman(gains, factor)] for factor in factors],
-        {"Spearman's rho": ".2f"},
+        ["", f"n ({by}s)", *titles],
+        rows,
+        dict.fromkeys(titles, ".2f"),
         note=f"Descriptive only: {len(gains)} {by}s are few and were not drawn at random, they "
-        "share passages and a retriever, and these factors go together; no test is made of it. The "
-        "gain contains minus the baseline, so that chance alone makes its correlation with the "
-        "baseline score negative.",
+        "share passages and a retriever, and these factors go together; no test is made of it. Low "
+        f"and high: 95 % bootstrap interval, clusters of topics resampled, the {by}s as they are: "
+        f"of other {by}s it says nothing. Of share: of the gain in per cent of what the baseline "
+        "leaves to gain, where a ceiling alone would leave no correlation. The gain contains minus "
+        "the baseline, so that chance alone makes its correlation with the baseline score "
+        f"negative; {OTHERS}: the median over random halves of the passages, the gain of one half "
+        "with the baseline score of the other.",
     )
-    plots = [_scatter(gains, factor, number) for number, factor in enumerate(factors, 1)]
-    return Section("Gain and resources", [], [table, correlations], plots)
+
+
+def measures_table(found: Mapping[str, tuple[Mapping[str, Gain], Gain, ByCluster]]) -> Table:
+    """By measure: the gain over all topics, by group, and its correlation with the baseline."""
+    groups = list(next(iter(found.values()))[0])
+    rows: list[list[Cell]] = []
+    intervals = {}
+    for row, (measure, (gains, everything, clusters)) in enumerate(found.items()):
+        for column, gain in enumerate([everything, *gains.values()], 2):
+            intervals[row, column] = gain.low, gain.high
+        samples = resampled(clusters)
+        now = means(clusters, np.ones((1, len(clusters.topics))))
+        rho_gain = rho(now[0], now[1], samples[0], samples[1])
+        rho_share = rho(now[0], headroom(*now), samples[0], headroom(*samples))
+        of_groups = (gain.gain for gain in gains.values())
+        cells: list[Cell] = [measure, everything.baseline, everything.gain, *of_groups]
+        rows.append([*cells, rho_gain.value, rho_share.value])
+        for column, each in ((3 + len(gains), rho_gain), (4 + len(gains), rho_share)):
+            if each.low is not None and each.high is not None:
+                intervals[row, column] = each.low, each.high
+    titles = ["baseline, all", "gain, all", *groups, RHO, RHO_OF_SHARE]
+    return Table(
+        "resource-measures",
+        "Gain by measure, points of per cent",
+        ["measure", *titles],
+        rows,
+        {**dict.fromkeys(titles, ".1f"), RHO: ".2f", RHO_OF_SHARE: ".2f"},
+        intervals=intervals,
+        interval_format="[{:.2g}, {:.2g}]",
+        note="95 % bootstrap intervals, clusters of topics resampled. Correlations: of the gain, "
+        "and of its share of what the baseline leaves, with the baseline score.",
+    )
+
+
+def _about_the_ceiling(gains: Mapping[str, Gain], by: str) -> list[str]:
+    """What the gain would be, and how well that fits, if every group gained one share."""
+    baseline = np.array([gain.baseline for gain in gains.values()])
+    fit = even_share(baseline, np.array([gain.gain for gain in gains.values()]))
+    if fit is None:
+        return []
+    share, part = fit
+    return [
+        f"If every {by} gained the same share of what its baseline leaves, {share:.0f} %, that "
+        f"would account for {part:.0f} % of the gains' variance between the {len(gains)} {by}s: so "
+        "much can be mere ceiling."
+    ]
 
 
 def group_section(groups: Mapping[str, tuple[Sequence[str], Gain]], measure: str) -> Section:
@@ -182,30 +188,6 @@ def _about_tokens(factors: Sequence[Factor]) -> list[str]:
     ]
 
 
-def _sum(values: Mapping[str, float], languages: set[str]) -> float | None:
-    """Over the languages of a group; None if one of them has no figure."""
-    found = [values.get(_without_region(code)) for code in languages]
-    return None if None in found else float(sum(value for value in found if value is not None))
-
-
-def _without_region(code: str) -> str:
-    """``pt`` for ``pt-BR``; a script subtag stays: romanised text was counted apart."""
-    language, _, rest = code.partition("-")
-    subtag = rest.partition("-")[0]
-    return code if len(subtag) == 4 and subtag.isalpha() else language
-
-
-def _spearman(gains: Mapping[str, Gain], factor: Factor) -> tuple[int, float | None]:
-    from scipy.stats import spearmanr
-
-    pairs = [
-        (value, gains[name].gain) for name, value in factor.values.items() if value is not None
-    ]
-    if len(pairs) < 3 or any(len(set(side)) < 2 for side in zip(*pairs, strict=True)):
-        return len(pairs), None
-    return len(pairs), float(spearmanr(*zip(*pairs, strict=True)).statistic)
-
-
 def _scatter(gains: Mapping[str, Gain], factor: Factor, number: int) -> Plot:
     def draw(axes: Axes) -> None:
         axes.axhline(0, color="#999999", linewidth=0.8)
@@ -216,9 +198,23 @@ def _scatter(gains: Mapping[str, Gain], factor: Factor, number: int) -> Plot:
             ends = [[gain.gain - gain.low], [gain.high - gain.gain]]
             axes.errorbar([value], [gain.gain], ends, fmt="o", color="#0072B2", elinewidth=0.8)
             axes.annotate(name, (value, gain.gain), (5, 3), textcoords="offset points")
+        if factor.title == BASELINE:
+            _draw_even_share(axes, gains)
         if factor.is_size:
             axes.set_xscale("symlog", linthresh=0.1)
         axes.set_xlabel(factor.title)
         axes.set_ylabel("gain, points, with 95 % intervals")
 
     return Plot(f"resource-{number}", f"Gain against {factor.title}", draw)
+
+
+def _draw_even_share(axes: Axes, gains: Mapping[str, Gain]) -> None:
+    """The line on which every group would gain the same share of what its baseline leaves."""
+    baseline = np.array([gain.baseline for gain in gains.values()])
+    fit = even_share(baseline, np.array([gain.gain for gain in gains.values()]))
+    if fit is None:
+        return
+    ends = np.array([baseline.min(), baseline.max()])
+    label = f"{fit[0]:.0f} % of what the baseline leaves"
+    axes.plot(ends, fit[0] / 100 * (100 - ends), "--", color="#999999", linewidth=0.8, label=label)
+    axes.legend(frameon=False)

@@ -1,0 +1,103 @@
+"""A reading-comprehension data set as a retrieval collection: files that every command takes.
+
+Passages are the corpus, questions about them generated queries or topics, and a topic's own passage
+is the relevant one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import refuse_existing, written_whole
+
+
+class Asked(NamedTuple):
+    """A question as a topic: its id and language, its text, and the passage that answers it.
+
+    `english` is the same question in the language of the passages.
+    """
+
+    qid: str
+    language: str
+    text: str
+    docid: str
+    english: str
+
+
+def write_collection(
+    output: Path,
+    corpus: Sequence[Mapping[str, str]],
+    queries: Mapping[str, Mapping[str, Sequence[str]]],
+    topics: Mapping[str, Sequence[Asked]],
+    parts: Mapping[str, Sequence[Asked]] | None = None,
+) -> None:
+    """Write ``corpus.jsonl`` and ``queries.jsonl``, and files of topics with their judgments.
+
+    ``articles.tsv`` beside them has each passage's title, for ``evaluate controls --groups``.
+
+    Parameters
+    ----------
+    output : Path
+        A folder that is not there.
+    corpus : sequence of mapping
+        Rows of ``docid``, ``title`` and ``text``.
+    queries : mapping
+        By docid and language.
+    topics : mapping of str to sequence of Asked
+        By the name of the part, such as ``dev``: ``topics.dev.jsonl``, ``qrels.dev.txt`` and, with
+        the same ids, ``english.dev.jsonl``: what a perfect translator would make of the topics.
+        All parts together are ``topics.jsonl`` and ``qrels.txt``.
+    parts : mapping of str to sequence of Asked or None
+        Further files, of topics that are among those.
+
+    Raises
+    ------
+    XqgError
+        If the folder exists.
+    """
+    refuse_existing(output, False)
+    work = output.with_name(f"{output.name}.partial")
+    work.mkdir(parents=True, exist_ok=True)
+    write_rows(work / "corpus.jsonl", corpus)
+    with written_whole(work / "articles.tsv") as file:
+        file.writelines(f"{row['docid']}\t{row['title']}\n" for row in corpus)
+    write_rows(
+        work / "queries.jsonl",
+        ({"docid": docid, "generated_queries": of} for docid, of in queries.items()),
+    )
+    everything = [asked for part in topics.values() for asked in part]
+    files = {f".{name}": part for name, part in {**topics, **(parts or {})}.items()}
+    for name, part in {**files, "": everything}.items():
+        write_rows(work / f"topics{name}.jsonl", (topic(a.qid, a.text, a.language) for a in part))
+        write_rows(work / f"english{name}.jsonl", (topic(a.qid, a.english, "en") for a in part))
+        with written_whole(work / f"qrels{name}.txt") as file:
+            file.writelines(f"{asked.qid} 0 {asked.docid} 1\n" for asked in part)
+    work.rename(output)
+
+
+def topic(qid: str, text: str, language: str) -> dict[str, str]:
+    """A row of a topics file."""
+    return {"qid": qid, "title": text, "lang": language}
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSONL, whole or not at all."""
+    with written_whole(path) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def one_line(text: Any, where: str) -> str:
+    """A question with its white space made single spaces.
+
+    Raises
+    ------
+    XqgError
+        If it is no text, or an empty one.
+    """
+    if not isinstance(text, str) or not text.split():
+        raise XqgError(f"{where}: expected the text of a question, found {text!r}")
+    return " ".join(text.split())

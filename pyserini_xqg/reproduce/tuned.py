@@ -1,0 +1,79 @@
+"""An index with the settings that are best on judged dev topics: fair play for every baseline.
+
+Tried are all alphas, with vectors as they are and scaled to length 1, over all languages' queries
+and over each topic's own (routed). No augmentation is among the choices.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from pyserini_xqg.base.errors import run_command
+from pyserini_xqg.collection.judged import read_collection
+from pyserini_xqg.evaluate.from_store.grid import NONE, TRIED, Setting, grid
+from pyserini_xqg.evaluate.from_store.retrieval import open_encoder, parts_of
+from pyserini_xqg.evaluate.from_store.subject import Subject, mean
+from pyserini_xqg.evaluate.from_store.sweep import ALPHAS
+from pyserini_xqg.evaluate.trec.measures import parse_measures
+from pyserini_xqg.index.max_sim import MAX_SIM
+
+#: As `sweep`'s, and finer: a sum of many queries is best at small ones.
+TRIED_ALPHAS = tuple(sorted({*ALPHAS, 0.002, 0.005, 0.03, 0.07, 0.15}))
+
+
+def choose(subject: Subject, method: str, measure: str) -> tuple[Setting, bool, float]:
+    """The setting with the best mean, whether its vectors are scaled to length 1, and that mean."""
+    found: dict[tuple[Setting, bool], float] = {}
+    for l2_norm in (False,) if method == MAX_SIM else (False, True):
+        settings = grid(
+            subject.languages,
+            alphas=TRIED_ALPHAS,
+            methods=[method],
+            language_sets=["all"],
+            with_routed=True,
+            l2_norm=l2_norm,
+        )
+        parts = parts_of(subject.store, subject.languages, keep=method == MAX_SIM)
+        for setting, of in subject.score(parts, settings, [measure]).items():
+            found[setting, l2_norm] = mean(of[measure])
+    (setting, l2_norm), score = max(found.items(), key=lambda each: each[1])
+    return setting, l2_norm, score
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pyserini_xqg.reproduce.tuned", description=__doc__
+    )
+    parser.add_argument("--embeddings", required=True, metavar="STORE")
+    parser.add_argument("--topics", required=True, help="the dev topics")
+    parser.add_argument("--qrels", required=True, help="their judgments")
+    parser.add_argument("--method", required=True, choices=TRIED)
+    parser.add_argument("--measure", default="RR@10", help="as ir_measures spells it (RR@10)")
+    parser.add_argument("--output", required=True, metavar="DIR", help="the index")
+    parser.add_argument("--device", help="of the encoder")
+    args = parser.parse_args(argv)
+    parse_measures([args.measure])
+
+    from pyserini_xqg.index.__main__ import main as index
+    from pyserini_xqg.store.store import Store
+
+    store, dev = Store([args.embeddings]), read_collection(args.topics, args.qrels)
+    vectors = open_encoder(store, device=args.device).encode_queries(
+        [topic.text for topic in dev.topics.values()]
+    )
+    subject = Subject(store, store.languages, dev, vectors, list(dev.by()))
+    setting, l2_norm, score = choose(subject, args.method, args.measure)
+    words = ["--method", setting.method or "paper", "--alpha", f"{setting.alpha:g}"]
+    words += ["--routed"] if setting.languages == "routed" else []
+    words += ["--l2-norm"] if l2_norm and setting != NONE else []
+    print(
+        f"{args.output}: best on {len(dev.topics)} dev topics, {args.measure} {score:.1f}: "
+        f"{' '.join(words)}"
+    )
+    index(["--embeddings", args.embeddings, "--output", args.output, *words])
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,200 @@
+"""XQuAD's files, as they are downloaded, as a retrieval collection.
+
+The English passages are the corpus. Of the questions that people asked about a passage the first,
+third, ... are its generated queries and the others topics, in eleven languages other than English.
+Articles alternate: the first, third, ... are the dev half, the others the test half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.reproduce.question_answering import Asked, one_line, write_collection
+
+LANGUAGES = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
+HALVES = ("dev", "test")
+
+
+class Question(NamedTuple):
+    """A question in all languages, English included; its number on its passage, from 0."""
+
+    id: str
+    number: int
+    texts: dict[str, str]
+
+
+class Paragraph(NamedTuple):
+    """A passage with its questions; the number of its article, from 0."""
+
+    docid: str
+    title: str
+    text: str
+    article: int
+    questions: list[Question]
+
+    @property
+    def half(self) -> str:
+        """Dev or test."""
+        return HALVES[self.article % 2]
+
+
+def read_xquad(folder: Path) -> Iterator[Paragraph]:
+    """The passages of ``xquad.en.json``, with their questions in every language.
+
+    Raises
+    ------
+    XqgError
+        For a file that is missing or of another form, and if one has other articles, passages or
+        questions than the English one.
+    """
+    files = {code: folder / f"xquad.{code}.json" for code in ("en", *LANGUAGES)}
+    data = {code: _read(path) for code, path in files.items()}
+    for code, articles in data.items():
+        if _shape(articles, files[code]) != _shape(data["en"], files["en"]):
+            raise XqgError(
+                f"{files[code]}: other questions than {files['en'].name}; fetch both again"
+            )
+    for a, article in enumerate(data["en"]):
+        for p, paragraph in enumerate(article["paragraphs"]):
+            questions = [
+                Question(
+                    str(asked["id"]),
+                    q,
+                    {
+                        code: one_line(
+                            of[a]["paragraphs"][p]["qas"][q].get("question"),
+                            f"{files[code]}: question {asked['id']}",
+                        )
+                        for code, of in data.items()
+                    },
+                )
+                for q, asked in enumerate(paragraph["qas"])
+            ]
+            yield Paragraph(f"{a}#{p}", article["title"], paragraph["context"], a, questions)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))["data"]
+    except FileNotFoundError:
+        raise XqgError(
+            f"no such file: {path}; expected the folder of XQuAD's downloads, xquad.en.json and "
+            f"{', '.join(LANGUAGES)}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise XqgError(f"{path}: not a file of XQuAD's ({error!r})") from None
+
+
+def _shape(articles: Any, path: Path) -> list[list[list[str]]]:
+    try:
+        return [
+            [[asked["id"] for asked in paragraph["qas"]] for paragraph in article["paragraphs"]]
+            for article in articles
+        ]
+    except (KeyError, TypeError) as error:
+        raise XqgError(f"{path}: not a file of XQuAD's ({error!r})") from None
+
+
+def make_collection(
+    source: Path,
+    output: Path,
+    *,
+    coverage: float = 1.0,
+    seed: int = 1,
+    without: Sequence[str] = (),
+    queries_of: Sequence[str] = HALVES,
+) -> None:
+    """Write the collection.
+
+    Parameters
+    ----------
+    source : Path
+        XQuAD's folder.
+    output : Path
+        A folder that is not there.
+    coverage : float
+        The share of passages that have generated queries, 0 to 1; drawn by `seed`.
+    without : sequence of str
+        Languages whose queries are left out.
+    queries_of : sequence of str
+        The halves whose passages have queries.
+    """
+    if not 0 <= coverage <= 1:
+        raise XqgError(f"--coverage {coverage}: expected a share from 0 to 1")
+    paragraphs = list(read_xquad(source))
+    drawn = random.Random(seed).sample(range(len(paragraphs)), round(coverage * len(paragraphs)))
+    covered = {paragraphs[i].docid for i in drawn if paragraphs[i].half in queries_of}
+    codes = [code for code in LANGUAGES if code not in without]
+    topics: dict[str, list[Asked]] = {half: [] for half in HALVES}
+    for paragraph in paragraphs:
+        topics[paragraph.half] += [
+            Asked(f"{code}-{asked.id}", code, asked.texts[code], paragraph.docid, asked.texts["en"])
+            for asked in paragraph.questions
+            if asked.number % 2
+            for code in LANGUAGES
+        ]
+    write_collection(
+        output,
+        [{"docid": p.docid, "title": p.title, "text": p.text} for p in paragraphs],
+        {
+            p.docid: {
+                code: [asked.texts[code] for asked in p.questions if asked.number % 2 == 0]
+                for code in (codes if p.docid in covered else ())
+            }
+            for p in paragraphs
+        },
+        topics,
+        {
+            "test.with-queries": [asked for asked in topics["test"] if asked.docid in covered],
+            "test.without-queries": [a for a in topics["test"] if a.docid not in covered],
+        }
+        if len(covered) < len(paragraphs)
+        else {},
+    )
+    said = [
+        f"{len(of)} {half} ({len(of) // len(LANGUAGES)} a language)" for half, of in topics.items()
+    ]
+    print(
+        f"{output}: {len(paragraphs)} passages, {len(covered)} with queries in {len(codes)} "
+        f"languages; topics: {', '.join(said)}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; see ``--help``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pyserini_xqg.reproduce.xquad", description=__doc__
+    )
+    parser.add_argument("--input", required=True, type=Path, help="the folder of XQuAD's files")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--coverage", type=float, default=1.0, help="share of passages with queries (1)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of that share (1)")
+    parser.add_argument(
+        "--without", nargs="+", default=[], choices=LANGUAGES, metavar="LANG",
+        help="languages to leave without queries",
+    )  # fmt: skip
+    parser.add_argument(
+        "--queries-of", nargs="+", default=HALVES, choices=HALVES, metavar="HALF",
+        help="halves whose passages have queries (dev test)",
+    )  # fmt: skip
+    args = parser.parse_args(argv)
+    make_collection(
+        args.input,
+        args.output,
+        coverage=args.coverage,
+        seed=args.seed,
+        without=args.without,
+        queries_of=args.queries_of,
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,162 @@
+"""XQuAD's and AfriQA's files as retrieval collections, on made files of their forms."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.reproduce import afriqa, xquad
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Three articles of two passages with three questions each, in every language."""
+    folder = tmp_path / "xquad-files"
+    folder.mkdir()
+    for code in ("en", *xquad.LANGUAGES):
+        data = [
+            {"title": f"T{a}", "paragraphs": [
+                {"context": f"{code} text {a} {p}", "qas": [
+                    {"id": f"q{a}{p}{q}", "question": f"{code}  {a}\n{p} {q}?"} for q in range(3)
+                ]} for p in range(2)
+            ]} for a in range(3)
+        ]  # fmt: skip
+        text = json.dumps({"data": data, "version": "1.1"})
+        (folder / f"xquad.{code}.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_xquad(source, tmp_path):
+    xquad.main(["--input", str(source), "--output", str(tmp_path / "out")])
+    corpus = rows(tmp_path / "out/corpus.jsonl")
+    assert [row["docid"] for row in corpus] == ["0#0", "0#1", "1#0", "1#1", "2#0", "2#1"]
+    assert corpus[3] == {"docid": "1#1", "title": "T1", "text": "en text 1 1"}
+    queries = rows(tmp_path / "out/queries.jsonl")
+    assert queries[3]["docid"] == "1#1"
+    assert queries[3]["generated_queries"]["th"] == ["th 1 1 0?", "th 1 1 2?"]
+    assert list(queries[3]["generated_queries"]) == list(xquad.LANGUAGES)
+    # the second question of each passage is a topic; the middle article is the test half
+    test = rows(tmp_path / "out/topics.test.jsonl")
+    assert len(test) == 2 * 11
+    assert test[0] == {"qid": "ar-q101", "title": "ar 1 0 1?", "lang": "ar"}
+    assert rows(tmp_path / "out/english.test.jsonl")[0] == {
+        "qid": "ar-q101", "title": "en 1 0 1?", "lang": "en",
+    }  # fmt: skip
+    qrels = (tmp_path / "out/qrels.test.txt").read_text().splitlines()
+    assert qrels[0] == "ar-q101 0 1#0 1"
+    assert len(rows(tmp_path / "out/topics.dev.jsonl")) == 4 * 11
+    assert len(rows(tmp_path / "out/topics.jsonl")) == 6 * 11
+    assert (tmp_path / "out/articles.tsv").read_text().splitlines()[3] == "1#1\tT1"
+    assert not (tmp_path / "out/topics.test.with-queries.jsonl").exists()
+
+
+def test_xquad_with_fewer_queries(source, tmp_path):
+    def queries(name, *words):
+        xquad.main(["--input", str(source), "--output", str(tmp_path / name), *words])
+        of = {
+            row["docid"]: row["generated_queries"]
+            for row in rows(tmp_path / name / "queries.jsonl")
+        }
+        return {docid for docid, each in of.items() if each}, of
+
+    half, _ = queries("half", "--coverage", "0.5")
+    assert len(half) == 3
+    assert half != queries("other", "--coverage", "0.5", "--seed", "2")[0]
+    parts = []
+    for part in ("with-queries", "without-queries"):
+        lines = (tmp_path / f"half/qrels.test.{part}.txt").read_text().splitlines()
+        parts.append({line.split()[2] for line in lines})
+    assert parts == [half & {"1#0", "1#1"}, {"1#0", "1#1"} - half]
+    some, of = queries("some", "--without", "th", "zh")
+    assert len(some) == 6
+    assert set(of["0#0"]) == {*xquad.LANGUAGES} - {"th", "zh"}
+    assert queries("dev", "--queries-of", "dev")[0] == {"0#0", "0#1", "2#0", "2#1"}
+
+
+def test_what_is_not_xquad(source, tmp_path):
+    def refused(match):
+        with pytest.raises(XqgError, match=match):
+            xquad.main(["--input", str(source), "--output", str(tmp_path / "out")])
+        assert not (tmp_path / "out").exists()
+
+    with pytest.raises(XqgError, match="--coverage 2.0: expected a share"):
+        xquad.main(["--input", str(source), "--output", str(tmp_path / "x"), "--coverage", "2"])
+    path = source / "xquad.th.json"
+    whole = path.read_text()
+    path.write_text(whole.replace("q111", "q999"))
+    refused(r"xquad\.th\.json: other questions than xquad\.en\.json")
+    path.write_text(json.dumps({"data": [{"title": "x"}]}))
+    refused(r"xquad\.th\.json: not a file of XQuAD's \(KeyError")
+    data = json.loads(whole)
+    data["data"][0]["paragraphs"][0]["qas"][1]["question"] = " "
+    path.write_text(json.dumps(data))
+    refused("xquad.th.json: question q001: expected the text of a question, found ' '")
+    path.write_text("[")
+    refused(r"xquad\.th\.json: not a file of XQuAD's")
+    path.unlink()
+    refused(r"no such file: .*xquad\.th\.json; expected the folder of XQuAD's downloads")
+    path.write_text(whole)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(XqgError, match="out exists"):
+        xquad.main(["--input", str(source), "--output", str(tmp_path / "out")])
+
+
+def afriqa_row(number, context, question, **more):
+    return {
+        "id": str(number), "context": context, "title": f"T {context}", "question_lang": question,
+        "question_translated": f"{question} in English", **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def gold(tmp_path):
+    folder = tmp_path / "afriqa-files"
+    folder.mkdir()
+    files = {
+        "hau.en.train": [afriqa_row(0, "a b", "h1"), afriqa_row(1, "a  b", "h1"),
+                         afriqa_row(2, "c", "h2"), afriqa_row(3, None, "h3")],
+        "hau.en.test": [afriqa_row(0, "c", "h2"), afriqa_row(1, "d", "h4"),
+                        afriqa_row(2, "d", None)],
+        "swa.en.dev": [afriqa_row(0, "a b", "s1", question_translated=None)],
+        "xxx.en.dev": [afriqa_row(0, "other", "x")],
+    }  # fmt: skip
+    for name, content in files.items():
+        text = "".join(json.dumps(row) + "\n" for row in content)
+        (folder / f"gold_span_passages.afriqa.{name}.json").write_text(text)
+    return folder
+
+
+def test_afriqa(gold, tmp_path, capsys):
+    out = tmp_path / "out"
+    afriqa.main(["--input", str(gold), "--output", str(out)])
+    assert (
+        "3 passages, 1 with queries; topics: 1 dev, 2 test, 2 of these" in capsys.readouterr().out
+    )
+    corpus = rows(out / "corpus.jsonl")
+    # files are read in the order of their names: hau's test before its train
+    assert [row["text"] for row in corpus] == ["c", "d", "a b"]
+    queries = {row["docid"]: row["generated_queries"] for row in rows(out / "queries.jsonl")}
+    # h2 is a topic on the same passage, so it is not among the queries
+    assert queries == {"afriqa-0": {}, "afriqa-1": {}, "afriqa-2": {"ha": ["h1", "h1"]}}
+    assert rows(out / "topics.test.jsonl") == [
+        {"qid": "ha-test-0", "title": "h2", "lang": "ha"},
+        {"qid": "ha-test-1", "title": "h4", "lang": "ha"},
+    ]
+    assert (out / "qrels.dev.txt").read_text() == "sw-dev-0 0 afriqa-2 1\n"
+    assert rows(out / "english.dev.jsonl")[0]["title"] == "s1"
+
+
+def test_what_is_not_afriqa(gold, tmp_path):
+    with pytest.raises(XqgError, match="no file named like gold_span_passages.afriqa.hau.en.test"):
+        afriqa.main(["--input", str(tmp_path), "--output", str(tmp_path / "out")])
+    path = gold / "gold_span_passages.afriqa.hau.en.test.json"
+    path.write_text('{"id": "1", "context": "c", "title": "t"}\n')
+    with pytest.raises(XqgError, match=r"hau\.en\.test\.json:1: .* no question_lang"):
+        afriqa.main(["--input", str(gold), "--output", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
