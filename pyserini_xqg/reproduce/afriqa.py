@@ -8,11 +8,11 @@ topics, and most topics ask for passages that have no queries.
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import read_lines
 from pyserini_xqg.collection.records import parse_json
@@ -99,11 +99,15 @@ def make_collection(source: Path, output: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.reproduce.afriqa", description=__doc__
+    parser = Parser(
+        prog="python -m pyserini_xqg.reproduce.afriqa",
+        description=__doc__,
+        example="--input afriqa --output afriqa-collection",
     )
     parser.add_argument("--input", required=True, type=Path, help="the folder of AfriQA's files")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="the folder to make"
+    )
     args = parser.parse_args(argv)
     make_collection(args.input, args.output)
 

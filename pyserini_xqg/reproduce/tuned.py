@@ -6,9 +6,9 @@ and over each topic's own (routed). No augmentation is among the choices.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import run_command
 from pyserini_xqg.collection.judged import read_collection
 from pyserini_xqg.evaluate.from_store.grid import NONE, TRIED, Setting, grid
@@ -43,14 +43,17 @@ def choose(subject: Subject, method: str, measure: str) -> tuple[Setting, bool, 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.reproduce.tuned", description=__doc__
+    parser = Parser(
+        prog="python -m pyserini_xqg.reproduce.tuned",
+        description=__doc__,
+        example="--embeddings stores/mine --topics topics.dev.jsonl --qrels qrels.dev.txt "
+        "--method paper --output indexes/tuned",
     )
     parser.add_argument("--embeddings", required=True, metavar="STORE")
     parser.add_argument("--topics", required=True, help="the dev topics")
     parser.add_argument("--qrels", required=True, help="their judgments")
     parser.add_argument("--method", required=True, choices=TRIED)
-    parser.add_argument("--measure", default="RR@10", help="as ir_measures spells it (RR@10)")
+    parser.add_argument("--measure", default="RR@10", help="as ir_measures spells it")
     parser.add_argument("--output", required=True, metavar="DIR", help="the index")
     parser.add_argument("--device", help="of the encoder")
     args = parser.parse_args(argv)

@@ -7,13 +7,13 @@ Articles alternate: the first, third, ... are the dev half, the others the test 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.reproduce.question_answering import Asked, one_line, write_collection
 
@@ -168,22 +168,26 @@ def make_collection(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pyserini_xqg.reproduce.xquad", description=__doc__
+    parser = Parser(
+        prog="python -m pyserini_xqg.reproduce.xquad",
+        description=__doc__,
+        example="--input xquad --output xquad-collection",
     )
     parser.add_argument("--input", required=True, type=Path, help="the folder of XQuAD's files")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
     parser.add_argument(
-        "--coverage", type=float, default=1.0, help="share of passages with queries (1)"
+        "--output", required=True, type=Path, metavar="DIR", help="the folder to make"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of that share (1)")
+    parser.add_argument(
+        "--coverage", type=float, default=1.0, help="share of passages with queries"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of that share")
     parser.add_argument(
         "--without", nargs="+", default=[], choices=LANGUAGES, metavar="LANG",
         help="languages to leave without queries",
     )  # fmt: skip
     parser.add_argument(
         "--queries-of", nargs="+", default=HALVES, choices=HALVES, metavar="HALF",
-        help="halves whose passages have queries (dev test)",
+        help="halves whose passages have queries",
     )  # fmt: skip
     args = parser.parse_args(argv)
     make_collection(

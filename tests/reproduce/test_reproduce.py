@@ -16,6 +16,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import read_json, write_json
 from pyserini_xqg.demo import XQG_MINI
 from pyserini_xqg.evaluate.__main__ import COMMANDS as EVALUATIONS
+from pyserini_xqg.evaluate.__main__ import FURTHER
 from pyserini_xqg.evaluate.xor.predictions import TOKENIZERS, simple_tokenizer
 from pyserini_xqg.reproduce import mkqa
 from pyserini_xqg.reproduce.__main__ import main
@@ -70,7 +71,7 @@ def parse_only(monkeypatch):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_parses(command, parse_only):
-    python, dash, module, *arguments = words_of(command, {})
+    python, dash, module, *arguments = words_of(command, {"own_language": "te"})
     assert (python, dash) == ("python", "-m")
     assert module.startswith("pyserini_xqg.")
     with pytest.raises(Parsed):
@@ -350,7 +351,7 @@ def test_the_report_has_every_evaluation():
     commands = [words_of(command, {})[2:4] for command in condition.commands]
     evaluated = {name for module, name in commands if module == "pyserini_xqg.evaluate"}
     # xor needs the official tokenizer; swapped makes what others are run on
-    assert evaluated == EVALUATIONS.keys() - {"xor", "xor-qrels", "swapped"}
+    assert evaluated == (EVALUATIONS | FURTHER).keys() - {"xor", "xor-qrels", "swapped"}
     assert "not evidence" in collection.caveat
 
 
