@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
-from pyserini_xqg.collection.runs import Hit, Run, write_run
+from pyserini_xqg.collection.runs import Run, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join
 from pyserini_xqg.search.routing import add_detect_option, detected
@@ -78,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError("give --weight, or --dev-topics and --dev-qrels to choose it on")
     output = Path(args.output)
     refuse_existing(output, args.overwrite)
-    topics = detected(args, read_topics(args.topics, args.language), [args.dense])
+    both = [args.dense, args.sparse]
+    topics = detected(args, read_topics(args.topics, args.language), both)
     check_join(args, topics, args.topics)
     dev = None
     if args.weight is None:
@@ -87,15 +88,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         dev = read_collection(args.dev_topics, args.dev_qrels, language=args.language)
         check_join(args, list(dev.topics.values()), args.dev_topics)
     searchers = [
-        (open_searcher(args.dense, encoder=args.encoder, device=args.device), args.join),
-        (open_searcher(args.sparse), FOR_BM25.get(args.join, args.join)),
+        (
+            open_searcher(args.dense, encoder=args.encoder, device=args.device, detect=False),
+            args.join,
+        ),
+        (open_searcher(args.sparse, detect=False), FOR_BM25.get(args.join, args.join)),
     ]
 
     def search(asked: Sequence[Topic]) -> tuple[Run, Run]:
         dense, sparse = (
-            {
-                qid: [Hit(hit.docid, float(hit.score)) for hit in found]
-                for qid, found in search_topics(
+            dict(
+                search_topics(
                     searcher,
                     asked,
                     hits=args.hits,
@@ -104,14 +107,14 @@ def main(argv: Sequence[str] | None = None) -> None:
                     join=join,
                     query_weight=args.query_weight,
                 )
-            }
+            )
             for searcher, join in searchers
         )
         return dense, sparse
 
     weight = args.weight
     if dev:
-        dense, sparse = search(detected(args, list(dev.topics.values()), [args.dense]))
+        dense, sparse = search(detected(args, list(dev.topics.values()), both))
         weight, means = choose_weight(dense, sparse, dev.qrels, args.measure)
         for tried, mean in means.items():
             chosen = "  chosen" if tried == weight else ""

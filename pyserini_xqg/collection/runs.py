@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,12 +104,34 @@ def file_names(paths: Sequence[str | Path], suffix: str) -> list[str]:
     return names
 
 
-def write_run(path: str | Path, run: Run, tag: str) -> None:
-    """Write a run whole or not at all: ranks from 1, six decimals."""
+def write_run(
+    path: str | Path,
+    run: Run | Iterable[tuple[str, Sequence[Hit]]],
+    tag: str,
+    form: str = "trec",
+) -> None:
+    """Write a run whole or not at all, topic by topic, as Pyserini's writers do.
+
+    Parameters
+    ----------
+    path : path-like
+    run : mapping of topic id to hits, or iterable of both
+    tag : str
+    form : {"trec", "msmarco"}
+        Six columns with ranks from 1 and scores of six decimals, or topic id, docid and rank.
+    """
+    line = FORMS[form]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with written_whole(Path(path)) as file:
-        for qid, hits in run.items():
-            for rank, hit in enumerate(hits, 1):
-                file.write(f"{qid} Q0 {hit.docid} {rank} {hit.score:.6f} {tag}\n")
+        for qid, hits in run.items() if isinstance(run, Mapping) else run:
+            file.writelines(line(qid, hit, rank, tag) for rank, hit in enumerate(hits, 1))
+
+
+#: The choices of ``--output-format``.
+FORMS: dict[str, Callable[[str, Hit, int, str], str]] = {
+    "trec": lambda qid, hit, rank, tag: f"{qid} Q0 {hit.docid} {rank} {hit.score:.6f} {tag}\n",
+    "msmarco": lambda qid, hit, rank, tag: f"{qid}\t{hit.docid}\t{rank}\n",
+}
 
 
 def read_passages(corpus: str | Path, docids: Collection[str]) -> dict[str, Passage]:

@@ -15,6 +15,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.base.versions import versions
+from pyserini_xqg.index.anserini import count_documents, java_class, quiet_anserini
 from pyserini_xqg.index.manifest import FORMAT, MANIFEST
 
 if TYPE_CHECKING:
@@ -141,11 +142,10 @@ def query_text(analyzer: str) -> Callable[[str], str]:
 
 
 def set_analyzer(searcher: Any, analyzer: str) -> None:
-    """Give a `LuceneSearcher` the analyzer that the index was built with."""
+    """Give Anserini's ``SimpleSearcher`` the analyzer that the index was built with."""
     if analyzer == NGRAMS:
-        from pyserini.analysis import JWhiteSpaceAnalyzer
-
-        searcher.set_analyzer(JWhiteSpaceAnalyzer())
+        space = java_class("org.apache.lucene.analysis.core.WhitespaceAnalyzer")
+        searcher.set_analyzer(space())
     else:
         searcher.set_language(analyzer)
 
@@ -212,14 +212,6 @@ def _analysis(analyzer: str) -> tuple[Callable[[str], str], list[str]]:
     return str, ["-language", analyzer]
 
 
-def quiet_anserini() -> None:
-    """Stop its INFO lines, which go to standard output, where they are nobody's result."""
-    from jnius import autoclass
-
-    level = autoclass("org.apache.logging.log4j.Level")
-    autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.WARN)
-
-
 def _indexer(path: Path, options: Sequence[str], threads: int) -> Any:
     from pyserini.index.lucene import LuceneIndexer
 
@@ -228,8 +220,6 @@ def _indexer(path: Path, options: Sequence[str], threads: int) -> Any:
 
 
 def _check_count(path: Path, expected: int) -> None:
-    from pyserini.index.lucene import LuceneIndexReader
-
-    found = LuceneIndexReader(str(path)).stats()["documents"]
+    found = count_documents(path)
     if found != expected:
         raise XqgError(f"Lucene took {found} of {expected} passages; nothing was finished")

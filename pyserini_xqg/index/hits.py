@@ -1,11 +1,11 @@
-"""What every dense index answers: docids with dot products."""
+"""What every index answers: docids with scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.effort import Effort
@@ -14,22 +14,25 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Docids and dot products, best first.
+#: Docids and scores, best first. Scores are dot products, or BM25's.
 Hits = list[tuple[str, float]]
+#: What an index is asked with: vectors, or texts.
+Queries = TypeVar("Queries", contravariant=True)
 
 
-class DenseIndex(Protocol):
+class Index(Protocol[Queries]):
     """An index of any kind, one or several."""
 
     def search(
         self,
-        vectors: NDArray[np.float32],
+        queries: Queries,
         k: int,
+        /,
         *,
         threads: int = 1,
         languages: Sequence[str] | None = None,
     ) -> list[Hits]:
-        """The `k` best passages for each vector; `languages`, one each, choose routes."""
+        """The `k` best passages for each query; `languages`, one each, choose routes."""
         ...
 
     def tune(self, effort: Effort) -> None:
@@ -43,6 +46,12 @@ class DenseIndex(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+if TYPE_CHECKING:
+    #: Asked with vectors, shape ``(n, d)``, float32.
+    DenseIndex: TypeAlias = Index[NDArray[np.float32]]
+    TextIndex: TypeAlias = Index[Sequence[str]]
 
 
 def merge_hits(parts: Sequence[Sequence[Hits]], k: int) -> list[Hits]:

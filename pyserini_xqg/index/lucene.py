@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.anserini import count_documents, quiet_anserini
 from pyserini_xqg.index.lucene_vectors import FLAT, HNSW, LuceneVectors
 from pyserini_xqg.index.recall import Sample, measure, say
 
@@ -109,25 +110,10 @@ def stretch(vectors: NDArray[np.float32], longest: float) -> NDArray[np.float32]
     return np.concatenate([scaled, rest], axis=1).astype(np.float32)
 
 
-def count_documents(path: Path) -> int:
-    """The documents in a Lucene index."""
-    from jnius import autoclass
-
-    folder = autoclass("java.nio.file.Paths").get(str(path))
-    directory = autoclass("org.apache.lucene.store.FSDirectory").open(folder)
-    reader = autoclass("org.apache.lucene.index.DirectoryReader").open(directory)
-    try:
-        return int(reader.numDocs())
-    finally:
-        reader.close()
-
-
 def _index(
     name: str, source: Path, target: Path, form: str, threads: int, graph: Mapping[str, int]
 ) -> None:
     from jnius import JavaException, autoclass
-
-    from pyserini_xqg.index.bm25 import quiet_anserini
 
     quiet_anserini()
     args = autoclass(f"io.anserini.index.{name}$Args")()

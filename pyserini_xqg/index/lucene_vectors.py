@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyserini_xqg.index.anserini import batch_search, java_class, quiet_anserini
 from pyserini_xqg.index.effort import Effort
+from pyserini_xqg.index.hits import Hits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,9 +47,7 @@ class LuceneVectors:
     """
 
     def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
-        from pyserini_xqg.base.java import prepare
-
-        prepare()
+        quiet_anserini()
         self._path, self._manifest = path, manifest
         self._ef_search = EF_SEARCH
         self._kept, self._searcher = 0, None
@@ -59,19 +59,18 @@ class LuceneVectors:
         *,
         threads: int = 1,
         languages: Sequence[str] | None = None,
-    ) -> list[list[tuple[str, float]]]:
+    ) -> list[Hits]:
         """Docids and dot products of the `k` best passages for each vector, best first."""
         k = min(k, int(self._manifest["passages"]))
         # Lucene gives no more than it keeps.
         searcher = self._open(k if self._manifest["kind"] == FLAT else max(self._ef_search, k))
         topics = topic_strings(vectors, stretched=self._manifest["stretched"])
-        names = [str(number) for number in range(len(topics))]
-        found = searcher.batch_search(topics, names, k=k, threads=threads)
+        found = batch_search(searcher, topics, k, threads)
         scales = np.linalg.norm(vectors.astype(np.float64), axis=1)
         scales = scales * float(self._manifest["largest_length"])
         return [
-            [(hit.docid, (2 * hit.score - 1) * scale) for hit in found.get(name, ())]
-            for name, scale in zip(names, scales.tolist(), strict=True)
+            [(docid, (2 * score - 1) * scale) for docid, score in hits]
+            for hits, scale in zip(found, scales.tolist(), strict=True)
         ]
 
     def tune(self, effort: Effort) -> None:
@@ -85,17 +84,14 @@ class LuceneVectors:
             self._kept, self._searcher = 0, None
 
     def _open(self, kept: int) -> Any:
-        """Open with so many candidates: Pyserini fixes that when an index is opened.
+        """Open with so many candidates: Anserini fixes that when an index is opened.
 
         A flat index too: through Anserini's searcher for flat ones there are at most 1,000 hits.
         """
-        from pyserini.search.lucene import LuceneHnswDenseSearcher
-
-        from pyserini_xqg.index.bm25 import quiet_anserini
-
-        quiet_anserini()
         if kept != self._kept:
             self.close()
-            self._searcher = LuceneHnswDenseSearcher(str(self._path), ef_search=kept)
+            args = java_class("io.anserini.search.HnswDenseSearcher$Args")()
+            args.index, args.efSearch = str(self._path), kept
+            self._searcher = java_class("io.anserini.search.HnswDenseSearcher")(args)
             self._kept = kept
         return self._searcher

@@ -16,12 +16,11 @@ from pyserini.encode import (  # noqa: E402 - only after Java is prepared
 
 from pyserini_xqg.plugin.bm25_searchers import Bm25Searcher, RoutedBm25Searcher  # noqa: E402
 from pyserini_xqg.plugin.encoders import XqgDocumentEncoder, XqgQueryEncoder  # noqa: E402
-from pyserini_xqg.plugin.searchers import DenseSearcher, XqgSearcher  # noqa: E402
+from pyserini_xqg.plugin.searchers import XqgSearcher  # noqa: E402
 from pyserini_xqg.plugin.writer import XqgRepresentationWriter  # noqa: E402
 
 __all__ = [
     "Bm25Searcher",
-    "DenseSearcher",
     "RoutedBm25Searcher",
     "XqgDocumentEncoder",
     "XqgQueryEncoder",

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jnius import autoclass
 from pyserini.search.lucene import LuceneSearcher
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.collection.languages import detect_language
+from pyserini_xqg.index.anserini import allow_long_queries
 from pyserini_xqg.index.bm25 import query_text, set_analyzer
 from pyserini_xqg.index.manifest import read_manifest
-from pyserini_xqg.plugin.searchers import detect_missing
+from pyserini_xqg.search.routing import check_routable, routes_of
 
 
 class Bm25Searcher(LuceneSearcher):
@@ -25,16 +24,21 @@ class Bm25Searcher(LuceneSearcher):
         Made by `pyserini_xqg.index.bm25.build_bm25`.
     """
 
+    #: There is no encoder, and there are no routes: the same names as of every searcher of ours.
+    encoder = None
+    routes: tuple[str, ...] = ()
+    detect = False
+
     def __init__(self, index_dir: str | Path) -> None:
         manifest = read_manifest(index_dir)
         if manifest["kind"] != "bm25":
             raise XqgError(
                 f"{index_dir} is a {manifest['kind']} index; open it with "
-                "pyserini_xqg.search.searcher.open_searcher"
+                "pyserini_xqg.open_searcher"
             )
         super().__init__(str(index_dir))
         allow_long_queries()
-        set_analyzer(self, manifest["analyzer"])
+        set_analyzer(self.object, manifest["analyzer"])
         self._text = query_text(manifest["analyzer"])
 
     def search(self, q: str, *args: Any, language: str | None = None, **kwargs: Any) -> Any:
@@ -63,24 +67,25 @@ class RoutedBm25Searcher(Bm25Searcher):
     index_dir : path-like
         Made by `pyserini_xqg.index.bm25_routed.build_routed_bm25`.
     detect : bool
-        Route texts that come without a language by the one that they seem to be in.
+        Route texts that come without a language by the one that they seem to be in. Where False,
+        they are refused.
     """
 
-    def __init__(self, index_dir: str | Path, *, detect: bool = False) -> None:
+    def __init__(self, index_dir: str | Path, *, detect: bool = True) -> None:
         manifest = read_manifest(index_dir)
         self._root = Path(index_dir)
-        self._routes: dict[str, str] = manifest["routes"]
-        self._detect = detect
+        self._places: dict[str, str] = manifest["routes"]
+        self.routes, self.detect = routes_of(manifest), detect
         self._opened: dict[str, Bm25Searcher] = {}
         self._bm25: tuple[float, float] | None = None
         super().__init__(self._root / manifest["fallback"])
 
     def route(self, language: str | None) -> Bm25Searcher:
         """The searcher for topics in a language: its own index, or the one over all languages."""
-        if not language or language not in self._routes:
+        if not language or language not in self.routes:
             return self
         if language not in self._opened:
-            searcher = Bm25Searcher(self._root / self._routes[language])
+            searcher = Bm25Searcher(self._root / self._places[language])
             if self._bm25:
                 searcher.set_bm25(*self._bm25)
             self._opened[language] = searcher
@@ -88,9 +93,8 @@ class RoutedBm25Searcher(Bm25Searcher):
 
     def search(self, q: str, *args: Any, language: str | None = None, **kwargs: Any) -> Any:
         """As `LuceneSearcher.search`; `language` chooses the index."""
-        if self._detect and not language:
-            language = detect_language(q)
-        searcher = self.route(language)
+        (code,) = check_routable(str(self._root), [q], [language or ""], detect=self.detect)
+        searcher = self.route(code)
         search = super().search if searcher is self else searcher.search
         return search(q, *args, **kwargs)
 
@@ -103,11 +107,10 @@ class RoutedBm25Searcher(Bm25Searcher):
         **kwargs: Any,
     ) -> dict[str, Any]:
         """As `LuceneSearcher.batch_search`; `languages`, one a query, choose the indexes."""
-        if self._detect:
-            languages = detect_missing(queries, languages)
+        codes = check_routable(str(self._root), queries, languages, detect=self.detect)
         rows: dict[str, list[int]] = {}
-        for row, code in enumerate(languages or [""] * len(queries)):
-            rows.setdefault(code if code in self._routes else "", []).append(row)
+        for row, code in enumerate(codes):
+            rows.setdefault(code if code in self.routes else "", []).append(row)
         found: dict[str, Any] = {}
         for code, of in rows.items():
             texts, ids = [queries[row] for row in of], [qids[row] for row in of]
@@ -128,8 +131,3 @@ class RoutedBm25Searcher(Bm25Searcher):
         super().close()
         for searcher in self._opened.values():
             searcher.close()
-
-
-def allow_long_queries() -> None:
-    """Lift Lucene's limit of 1,024 terms in a query, which n-grams of a paragraph exceed."""
-    autoclass("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(1 << 20)

@@ -11,15 +11,38 @@ from pyserini.encode import DocumentEncoder, QueryEncoder
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.blocks import encode_generated
 from pyserini_xqg.encoder.encoder import Encoder
-from pyserini_xqg.encoder.probes import check_probes
 from pyserini_xqg.encoder.spec import SPEC_FILE, EncoderSpec
-from pyserini_xqg.index.manifest import MANIFEST, read_manifest
+from pyserini_xqg.index.manifest import MANIFEST
+from pyserini_xqg.index.query_side import open_encoder
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.block import Block
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+#: Words in a name from which stock Pyserini's commands guess pooling and norm.
+_GUESSED_BY = ("sentence", "contriever", "clip", "dse")
+
+
+def _check_agrees(spec: EncoderSpec, name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse settings, as stock Pyserini calls them, that a specification has otherwise."""
+    has: dict[str, Any] = {
+        "prefix": spec.query_prefix.rstrip(),  # stock Pyserini puts a space behind it
+        "tokenizer_name": spec.model,
+        "fp16": spec.dtype == "float16",
+    }
+    if not any(word in name.lower() for word in _GUESSED_BY):
+        has |= {"pooling": spec.pooling, "l2_norm": spec.l2_norm}
+    for setting, value in settings.items():
+        # False and None are what stock Pyserini passes where the user says nothing.
+        said = setting in has and (value is not None if setting == "pooling" else bool(value))
+        if said and (value.rstrip() if setting == "prefix" else value) != has[setting]:
+            raise XqgError(
+                f"{setting} {value!r}: the encoder's specification decides, which says "
+                f"{has[setting]!r}; leave it out"
+            )
 
 
 class XqgDocumentEncoder(DocumentEncoder):
@@ -36,7 +59,12 @@ class XqgDocumentEncoder(DocumentEncoder):
     spec : EncoderSpec or None
         Instead of the one saved with the model, or of the preset of that name.
     **kwargs
-        Not used. Stock Pyserini guesses pooling and norm from pieces of the model's name.
+        As in `XqgQueryEncoder`.
+
+    Raises
+    ------
+    XqgError
+        If the model cannot be loaded, and for a setting that the specification has not.
     """
 
     def __init__(
@@ -50,6 +78,7 @@ class XqgDocumentEncoder(DocumentEncoder):
         **kwargs: Any,
     ) -> None:
         spec = spec or EncoderSpec.resolve(model_name)
+        _check_agrees(spec, model_name, kwargs)
         self.encoder = Encoder(spec, device=device, batch_size=batch_size)
         self.fusion = fusion or Fusion()
         self.has_model = True
@@ -106,7 +135,9 @@ class XqgQueryEncoder(QueryEncoder):
         Another place of the same model.
     batch_size : int
     **kwargs
-        Stock Pyserini's other arguments; they belong to the specification and may not differ.
+        Stock Pyserini's other arguments: they belong to the specification and may not differ. Of a
+        model or index whose name holds a word that stock Pyserini guesses pooling and norm from
+        (``contriever``), these two are not looked at: they are its guess, not the user's wish.
 
     Raises
     ------
@@ -124,26 +155,18 @@ class XqgQueryEncoder(QueryEncoder):
         **kwargs: Any,
     ) -> None:
         super().__init__()
-        for name in ("prefix", "tokenizer_name"):
-            if kwargs.get(name):
-                raise XqgError(
-                    f"{name} {kwargs[name]!r}: the encoder's specification decides; leave it out"
-                )
         path = Path(encoder_dir)
         if (path / MANIFEST).is_file():
-            manifest = read_manifest(path)
-            if "encoder" not in manifest:
-                raise XqgError(f"{path} is a {manifest['kind']} index and has no encoder")
-            spec = EncoderSpec.from_dict(manifest["encoder"], str(path / MANIFEST)).at(encoder)
+            self.encoder = open_encoder(path, encoder, device, batch_size)
         elif (path / SPEC_FILE).is_file():
-            manifest, spec = {}, EncoderSpec.resolve(encoder or str(path))
+            spec = EncoderSpec.resolve(encoder or str(path))
+            self.encoder = Encoder(spec, device=device, batch_size=batch_size)
         else:
             raise XqgError(
                 f"{path} is neither an xQG index (no {MANIFEST}) nor a model folder with a saved "
                 f"specification (no {SPEC_FILE}); for other models use --encoder-class auto"
             )
-        self.encoder = Encoder(spec, device=device, batch_size=batch_size)
-        check_probes(self.encoder, manifest.get("probes", ()), str(path))
+        _check_agrees(self.encoder.spec, str(path), kwargs)
         self.has_model = True
 
     def encode(self, query: str, **kwargs: Any) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Dense searchers that know how their index was built: its encoder, its routes."""
+"""A FAISS searcher that knows how its index was built: its encoder, its routes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyserini.search.faiss import DenseSearchResult, FaissSearcher
+from pyserini.search.faiss import FaissSearcher
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.collection.languages import detect_language
-from pyserini_xqg.encoder.probes import check_probes
 from pyserini_xqg.index.effort import Effort, tune_faiss
 from pyserini_xqg.index.faiss_vectors import open_faiss
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.max_sim import MAX_SIM
 from pyserini_xqg.plugin.encoders import XqgQueryEncoder
-from pyserini_xqg.search.pool import open_shards
+from pyserini_xqg.search.routing import check_routable, routes_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pyserini_xqg.encoder.encoder import Encoder
 
 
 class XqgSearcher(FaissSearcher):
     """A `FaissSearcher` that knows its encoder, and routes topics by language.
+
+    Its hits are those of `pyserini_xqg.search.searcher.open_searcher`.
 
     Parameters
     ----------
@@ -37,7 +37,8 @@ class XqgSearcher(FaissSearcher):
     effort : Effort
         How hard to search an approximate index.
     detect : bool
-        Route texts that come without a language by the one that they seem to be in.
+        Route texts that come without a language by the one that they seem to be in. Where False,
+        a routed index refuses them.
 
     Raises
     ------
@@ -52,22 +53,28 @@ class XqgSearcher(FaissSearcher):
         encoder: str | None = None,
         device: str | None = "cpu",
         effort: Effort = Effort(),  # noqa: B008 - frozen
-        detect: bool = False,
+        detect: bool = True,
     ) -> None:
         manifest = read_manifest(index_dir)
         if not of_faiss(manifest):
             raise XqgError(
                 f"{index_dir} is a {manifest['kind']} index; open it with "
-                "pyserini_xqg.search.searcher.open_searcher"
+                "pyserini_xqg.open_searcher"
             )
         self._effort = effort
-        self._routes: dict[str, str] = manifest.get("routes", {})
-        self._detect = detect and bool(self._routes)
+        self._places: dict[str, str] = manifest.get("routes", {})
+        self.routes, self.detect = routes_of(manifest), detect
         self._root = Path(index_dir)
         self._opened: dict[str, FaissSearcher] = {}
-        own = self._root / manifest["fallback"] if self._routes else self._root
+        own = self._root / manifest["fallback"] if self.routes else self._root
         query_encoder = XqgQueryEncoder(index_dir, device, encoder=encoder)
         super().__init__(str(own), query_encoder)
+
+    @property
+    def encoder(self) -> Encoder:
+        """What makes vectors of texts."""
+        query_encoder: XqgQueryEncoder = self.query_encoder
+        return query_encoder.encoder
 
     def load_index(self, index_dir: str) -> tuple[Any, list[str]]:
         """Open the index mapped from disk, so that it may be larger than memory."""
@@ -77,10 +84,10 @@ class XqgSearcher(FaissSearcher):
 
     def route(self, language: str | None) -> FaissSearcher:
         """The searcher for topics in a language: its own index, or the one over all languages."""
-        if not language or language not in self._routes:
+        if not language or language not in self.routes:
             return self
         if language not in self._opened:
-            path = str(self._root / self._routes[language])
+            path = str(self._root / self._places[language])
             searcher = _Route.__new__(_Route)
             searcher._effort = self._effort
             FaissSearcher.__init__(searcher, path, self.query_encoder)
@@ -91,8 +98,10 @@ class XqgSearcher(FaissSearcher):
         self, query: Any, k: int = 10, *args: Any, language: str | None = None, **kwargs: Any
     ):
         """As `FaissSearcher.search`; `language` chooses the route of a routed index."""
-        if self._detect and not language and isinstance(query, str):
-            language = detect_language(query)
+        if self.routes:
+            asked = [query] if isinstance(query, str) else np.reshape(query, (1, -1))
+            languages = [language or ""]
+            (language,) = check_routable(str(self._root), asked, languages, detect=self.detect)
         searcher = self.route(language)
         if searcher is not self:
             return searcher.search(query, k, *args, **kwargs)
@@ -109,10 +118,9 @@ class XqgSearcher(FaissSearcher):
         **kwargs: Any,
     ):
         """As `FaissSearcher.batch_search`; `languages`, one a query, choose the routes."""
-        if self._detect:
-            languages = detect_missing(queries, languages)
-        if not self._routes or not languages:
+        if not self.routes:
             return super().batch_search(queries, q_ids, k, threads, *args, **kwargs)
+        languages = check_routable(str(self._root), queries, languages, detect=self.detect)
         vectors = queries
         if not isinstance(queries, np.ndarray):
             vectors = self.query_encoder.encode_batch(queries)
@@ -133,103 +141,7 @@ class _Route(FaissSearcher):
     load_index = XqgSearcher.load_index
 
 
-class DenseSearcher:
-    """Dense indexes of ours, of any kind, searched as one: Lucene's, and shards.
-
-    Scores are dot products, as FAISS gives them. With flat indexes the hits are those of one index
-    of all the passages, to the last digit, equal scores in the order of the indexes.
-
-    Parameters
-    ----------
-    indexes : path-like, or sequence of path-like
-        Of one encoder and fusion; routed ones too, if all are.
-    encoder : str or None
-        Another place of the same model.
-    device : str
-        Of the encoder, which is loaded once.
-    processes : int
-        In how many to open the indexes at most, one an index; by default all in this one. See
-        `pyserini_xqg.search.pool.Pool` for what a script must then look like.
-    effort : Effort
-        How hard to search approximate indexes.
-    detect : bool
-        Route texts that come without a language by the one that they seem to be in.
-
-    Raises
-    ------
-    XqgError
-        For a folder that is no dense index of ours, for indexes that do not belong together, and
-        for an encoder that is not the one they were built with.
-    """
-
-    def __init__(
-        self,
-        indexes: str | Path | Sequence[str | Path],
-        *,
-        encoder: str | None = None,
-        device: str | None = "cpu",
-        processes: int = 1,
-        effort: Effort = Effort(),  # noqa: B008 - frozen
-        detect: bool = False,
-    ) -> None:
-        paths = [indexes] if isinstance(indexes, str | Path) else list(indexes)
-        self._detect = detect and "routes" in read_manifest(paths[0])
-        self._index = open_shards(paths, processes=processes, effort=effort)
-        self.query_encoder = XqgQueryEncoder(paths[0], device, encoder=encoder)
-        for path in paths[1:]:
-            check_probes(self.query_encoder.encoder, read_manifest(path)["probes"], str(path))
-
-    def search(
-        self,
-        query: str | NDArray[np.float32],
-        k: int = 10,
-        threads: int = 1,
-        *,
-        language: str | None = None,
-    ) -> list[DenseSearchResult]:
-        """The `k` best passages for a text, or for a vector of shape ``(d,)`` or ``(1, d)``."""
-        queries = [query] if isinstance(query, str) else np.reshape(query, (1, -1))
-        return self.batch_search(queries, [""], k, threads, languages=[language or ""])[""]
-
-    def batch_search(
-        self,
-        queries: Sequence[str] | NDArray[np.float32],
-        q_ids: Sequence[str],
-        k: int = 10,
-        threads: int = 1,
-        *,
-        languages: Sequence[str] | None = None,
-    ) -> dict[str, list[DenseSearchResult]]:
-        """As `FaissSearcher.batch_search`; `languages`, one a query, choose the routes."""
-        if self._detect:
-            languages = detect_missing(queries, languages)
-        vectors = queries
-        if not isinstance(queries, np.ndarray):
-            vectors = self.query_encoder.encode_batch(queries)
-        found = self._index.search(
-            np.asarray(vectors, dtype=np.float32), k, threads=threads, languages=languages
-        )
-        return {
-            qid: [DenseSearchResult(docid, score) for docid, score in hits]
-            for qid, hits in zip(q_ids, found, strict=True)
-        }
-
-    def close(self) -> None:
-        """Close the indexes, and end the processes."""
-        self._index.close()
-
-
 def of_faiss(manifest: Mapping[str, Any]) -> bool:
     """Whether stock Pyserini's `FaissSearcher` reads the index, or the routes in it."""
     kind = manifest["kind"]
     return (manifest.get("of", "faiss") if kind == "routed" else kind) in ("faiss", MAX_SIM)
-
-
-def detect_missing(
-    queries: Sequence[str] | NDArray[np.float32], languages: Sequence[str] | None
-) -> Sequence[str] | None:
-    """The languages given, and where there is none the one that a text seems to be in."""
-    if isinstance(queries, np.ndarray):
-        return languages
-    named = languages or [""] * len(queries)
-    return [code or detect_language(text) for code, text in zip(named, queries, strict=True)]

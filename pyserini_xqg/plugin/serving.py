@@ -46,14 +46,13 @@ def _opener(stock: Callable[..., Any]) -> Callable[..., Any]:
         if not (Path(path) / MANIFEST).is_file():
             return stock(path, **arguments)
         from pyserini_xqg.index.effort import Effort
-        from pyserini_xqg.search.searcher import open_searcher
+        from pyserini_xqg.plugin.opening import open_as_pyserini
 
         # What each kind of index calls its encoder.
         given = arguments.get("query_encoder", arguments.get("encoder"))
         encoder = None if given == OWN_ENCODER else given
         effort = Effort(arguments.get("ef_search"))
-        # The servers know no languages of queries.
-        return open_searcher(path, encoder=encoder, effort=effort, detect=True)
+        return open_as_pyserini(path, encoder=encoder, effort=effort)
 
     open_index.opens_ours = True  # type: ignore[attr-defined]
     return open_index

@@ -8,6 +8,7 @@ from pathlib import Path
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
+from pyserini_xqg.collection.runs import FORMS, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.search.joining import add_join_options, check_join
@@ -33,9 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_language_option(parser)
     add_detect_option(parser)
     parser.add_argument("--output", required=True, metavar="RUN", help="the file to write")
-    parser.add_argument(
-        "--output-format", default="trec", choices=("trec", "msmarco"), help="of the run"
-    )
+    parser.add_argument("--output-format", default="trec", choices=FORMS, help="of the run")
     parser.add_argument("--runtag", default="xqg", help="last column of the run")
     parser.add_argument("--hits", type=int, default=1000, help="passages a topic")
     parser.add_argument("--batch-size", type=int, default=64, help="texts at a time")
@@ -68,24 +67,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         device=args.device,
         processes=args.threads,
         effort=Effort(args.ef_search, args.nprobe),
+        detect=False,
     )
-    from pyserini.output_writer import OutputFormat, get_output_writer
-
-    partial = output.with_name(output.name + ".partial")
-    with get_output_writer(
-        str(partial), OutputFormat(args.output_format), max_hits=args.hits, tag=args.runtag
-    ) as writer:
-        for qid, found in search_topics(
-            searcher,
-            topics,
-            hits=args.hits,
-            batch_size=args.batch_size,
-            threads=args.threads,
-            join=args.join,
-            query_weight=args.query_weight,
-        ):
-            writer.write(qid, found)
-    partial.replace(output)
+    found = search_topics(
+        searcher,
+        topics,
+        hits=args.hits,
+        batch_size=args.batch_size,
+        threads=args.threads,
+        join=args.join,
+        query_weight=args.query_weight,
+    )
+    write_run(output, found, args.runtag, args.output_format)
 
 
 if __name__ == "__main__":

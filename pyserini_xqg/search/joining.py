@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.search.routing import detected_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def search_joined(
     XqgError
         If the searcher has no vectors to take the mean of.
     """
-    return JOINS[join](searcher, topics, asking)
+    return JOINS[join](searcher, detected_for(searcher, topics), asking)
 
 
 def add_join_options(parser: argparse.ArgumentParser, beside: str = "") -> None:
@@ -157,7 +158,7 @@ def mean_vectors(
 def _runs(searcher: Any, topics: Sequence[Topic], asking: Asking) -> dict[str, list[Any]]:
     """The topic and each expansion searched alone, in its own language; the runs are fused.
 
-    By pyserini.fusion, each run's scores first brought to 0..1 for each topic.
+    Each run's scores are first brought to 0..1 for each topic.
     """
     from pyserini_xqg.collection.runs import Hit
     from pyserini_xqg.search.run_fusion import fuse_runs, sum_runs
@@ -205,7 +206,7 @@ JOINS: dict[str, Callable[[Any, Sequence[Topic], Asking], dict[str, list[Any]]]]
 
 def _encoder_of(searcher: Any) -> Encoder | None:
     """The encoder of ours that a dense searcher holds."""
-    encoder: Encoder | None = getattr(getattr(searcher, "query_encoder", None), "encoder", None)
+    encoder: Encoder | None = getattr(searcher, "encoder", None)
     return encoder
 
 

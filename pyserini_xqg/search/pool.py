@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.effort import Effort
-from pyserini_xqg.index.hits import DenseIndex, Hits, merge_hits
+from pyserini_xqg.index.hits import Hits, merge_hits
 from pyserini_xqg.search.sharded import check_together, open_here
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from pyserini_xqg.index.hits import DenseIndex
 
 
 def open_shards(

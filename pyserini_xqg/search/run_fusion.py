@@ -1,19 +1,15 @@
-"""Two or more runs as one, by pyserini.fusion."""
+"""Two or more runs as one, as pyserini.fusion does it, which takes a second to import."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.runs import Hit, Run
 
-if TYPE_CHECKING:
-    from pyserini.trectools import TrecRun
-
 
 def fuse_runs(dense: Run, sparse: Run, weight: float, hits: int = 1000) -> dict[str, list[Hit]]:
-    """Interpolate two runs with pyserini.fusion, each topic's scores first brought to 0..1.
+    """Interpolate two runs, each topic's scores first brought to 0..1.
 
     Parameters
     ----------
@@ -27,53 +23,47 @@ def fuse_runs(dense: Run, sparse: Run, weight: float, hits: int = 1000) -> dict[
     Returns
     -------
     dict of topic id to list of Hit
-        Best first, ties in the order of docids.
+        Topics in the order of their ids; hits best first, ties in the order of docids.
 
     Raises
     ------
     XqgError
         For a weight outside 0..1.
+
+    Notes
+    -----
+    The same as ``pyserini.fusion``'s ``normalize`` of each run and ``interpolation`` of both.
     """
     if not 0 <= weight <= 1:
         raise XqgError(f"--weight {weight:g}: expected the share of the dense run, 0 to 1")
-    from pyserini.fusion import interpolation
-    from pyserini.trectools import RescoreMethod
-
-    runs = [_to_trec_run(run).rescore(RescoreMethod.NORMALIZE) for run in (dense, sparse)]
-    return _from_trec_run(interpolation(runs, alpha=weight, k=hits))
+    return _summed([(dense, weight), (sparse, 1 - weight)], hits)
 
 
 def sum_runs(runs: Sequence[Run], hits: int | None = None) -> Run:
-    """The sum of runs with pyserini.fusion, each topic's scores first brought to 0..1.
+    """The sum of runs, each topic's scores first brought to 0..1: ``normalize`` of pyserini.fusion.
 
     One run alone keeps its scores.
     """
-    from pyserini.fusion import normalize
-
-    if len(runs) == 1:  # which Pyserini does not take
+    if len(runs) == 1:
         return runs[0]
-    return _from_trec_run(normalize([_to_trec_run(run) for run in runs], k=hits))
+    return _summed([(run, 1.0) for run in runs], hits)
 
 
-def _to_trec_run(run: Run) -> TrecRun:
-    """A run as pyserini.fusion takes it."""
-    from pyserini.trectools import TrecRun
-
-    return TrecRun.from_list(
-        [
-            (qid, "Q0", hit.docid, rank, hit.score, "xqg")
-            for qid, found in run.items()
-            for rank, hit in enumerate(found, 1)
-        ]
-        # Pyserini has no empty run; a topic that nobody asks stands for it.
-        or [("", "Q0", "", 1, 0.0, "xqg")]
-    )
+def _summed(runs: Sequence[tuple[Run, float]], hits: int | None) -> dict[str, list[Hit]]:
+    fused = {}
+    for qid in sorted({qid for run, _ in runs for qid, found in run.items() if found}):
+        total: dict[str, float] = {}
+        for run, weight in runs:
+            for docid, share in _shares(run.get(qid, ())).items():
+                total[docid] = total.get(docid, 0.0) + share * weight
+        best = sorted(total.items(), key=lambda item: (-item[1], item[0]))[:hits]
+        fused[qid] = [Hit(docid, score) for docid, score in best]
+    return fused
 
 
-def _from_trec_run(run: TrecRun) -> dict[str, list[Hit]]:
-    """A fused run by topic id."""
-    found: dict[str, list[Hit]] = {}
-    for qid, _, docid, _, score, _ in run.to_numpy():
-        if qid:
-            found.setdefault(qid, []).append(Hit(docid, score))
-    return found
+def _shares(found: Sequence[Hit]) -> Mapping[str, float]:
+    """Scores from 0, of the worst hit, to 1, of the best; where all are equal, 1."""
+    scores = [hit.score for hit in found]
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
+    span = high - low
+    return {hit.docid: (hit.score - low) / span if span else 1.0 for hit in found}

@@ -10,12 +10,14 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.index.dense import check_searchable, open_dense
 from pyserini_xqg.index.effort import Effort
-from pyserini_xqg.index.hits import DenseIndex, Hits, merge_hits
+from pyserini_xqg.index.hits import Hits, merge_hits
 from pyserini_xqg.index.manifest import read_manifest
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from pyserini_xqg.index.hits import DenseIndex
 
 # What makes scores of two indexes comparable.
 _SAME = ("encoder", "method", "alpha", "weights", "centred", "centres", "l2_norm",
@@ -62,7 +64,8 @@ class Shards:
 
 def open_here(paths: Sequence[Path], effort: Effort) -> DenseIndex:
     """Open indexes in this process, as one."""
-    index = Shards([open_dense(path) for path in paths])
+    indexes = [open_dense(path) for path in paths]
+    index = Shards(indexes) if len(indexes) > 1 else indexes[0]
     index.tune(effort)
     return index
 

@@ -177,11 +177,12 @@ def _search(
     threads: int,
 ) -> list[list[str]]:
     """For each topic the docids that an index finds, best first."""
+    from pyserini_xqg.index.bm25_text import is_bm25
     from pyserini_xqg.index.manifest import read_manifest
     from pyserini_xqg.search.searcher import open_searcher, search_topics
 
-    dense = read_manifest(index)["kind"] != "bm25"
-    searcher: Any = open_searcher(index, encoder=encoder if dense else None, device=device)
+    of_text = is_bm25(read_manifest(index))
+    searcher = open_searcher(index, encoder=None if of_text else encoder, device=device)
     found = search_topics(searcher, topics, hits=hits, batch_size=batch_size, threads=threads)
     return [[hit.docid for hit in of_topic] for _, of_topic in found]
 

@@ -60,7 +60,6 @@ def _lucene(path: Path, manifest: Mapping[str, Any]) -> Verdict:
     from pyserini_xqg.base.java import prepare
 
     prepare()
-    import pyserini.index.lucene  # noqa: F401 - starts Java with Anserini
     from jnius import JavaException, autoclass, cast
 
     files = autoclass("java.nio.file.Paths")

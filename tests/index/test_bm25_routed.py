@@ -59,11 +59,14 @@ def test_one_analyzer_for_all(write_jsonl, tmp_path):
 
 def test_topics_take_their_route(routed, write_jsonl, tmp_path):
     searcher = open_searcher(routed)
-    assert isinstance(searcher, RoutedBm25Searcher)
+    assert searcher.routes == ("fi", "th")
     # Finnish is stemmed in its index alone, which holds no Thai
     assert [hit.docid for hit in searcher.search("talot", language="fi")] == ["007"]
     assert not searcher.search("ทะเลสาบ", language="fi")
-    assert searcher.search("ทะเลสาบ")[0].docid == "007"  # over all
+    assert searcher.search("ทะเลสาบ", language="en")[0].docid == "007"  # over all
+    for text, language in (("talot", "fi"), ("ทะเลสาบ", "en"), ("ทะเลสาบ", None), ("?!", "fi")):
+        stock = RoutedBm25Searcher(routed).search(text, language=language)
+        assert searcher.search(text, language=language) == [(h.docid, h.score) for h in stock]
     search(["--index", str(routed), "--topics", str(write_jsonl("t.jsonl", TOPICS)),
             "--output", str(tmp_path / "run")])  # fmt: skip
     found = {qid: [hit.docid for hit in hits] for qid, hits in read_run(tmp_path / "run").items()}
@@ -77,8 +80,10 @@ def test_the_searcher_detects_and_passes_settings_on(routed):
     def scores(searcher, **more):
         return [(hit.docid, hit.score) for hit in searcher.search("ทะเลสาบ", **more)]
 
-    plain, detecting = RoutedBm25Searcher(routed), RoutedBm25Searcher(routed, detect=True)
-    thai, over_all = scores(plain, language="th"), scores(plain)
+    plain, detecting = RoutedBm25Searcher(routed, detect=False), RoutedBm25Searcher(routed)
+    thai, over_all = scores(plain, language="th"), scores(plain, language="en")
+    with pytest.raises(XqgError, match="1 of 1 queries name none"):
+        scores(plain)
     assert thai != over_all
     assert scores(detecting) == thai
     assert not scores(detecting, language="fi")  # what is said counts

@@ -12,10 +12,10 @@ from pyserini_xqg.base.java import prepare
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.index import export
 from pyserini_xqg.index.__main__ import main
+from pyserini_xqg.index.anserini import count_documents
 from pyserini_xqg.index.build import build_index
 from pyserini_xqg.index.export import read_parts
 from pyserini_xqg.index.lucene import _index as anserini
-from pyserini_xqg.index.lucene import count_documents
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.store import Store
 

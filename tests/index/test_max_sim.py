@@ -10,8 +10,9 @@ from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.max_sim import BestOfBlock, BestOfPassage, single_vectors
 from pyserini_xqg.index.settings import Fusion
-from pyserini_xqg.plugin import DenseSearcher, XqgSearcher
+from pyserini_xqg.plugin import XqgSearcher
 from pyserini_xqg.search.__main__ import main as search
+from pyserini_xqg.search.searcher import open_searcher
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.store import Store
 from pyserini_xqg.verify.__main__ import main as verify
@@ -111,7 +112,7 @@ def test_routes_and_shards(store, tmp_path):
         found = routed.search("w3 w17", k=9, language=language)
         expected = [(hit.docid, hit.score) for hit in single.search("w3 w17", k=9)]
         assert [(hit.docid, hit.score) for hit in found] == expected
-        dense = DenseSearcher(tmp_path / "r").search("w3 w17", 9, language=language)
+        dense = open_searcher(tmp_path / "r", device="cpu").search("w3 w17", 9, language=language)
         assert [(hit.docid, pytest.approx(hit.score)) for hit in dense] == expected
 
 

@@ -74,8 +74,8 @@ def test_the_document_encoder_is_the_stores_path(index, corpus_and_queries, mode
     )  # fmt: skip
     stored = faiss.read_index(str(index / "index"))
     assert fused == pytest.approx(stored.reconstruct_n(0, stored.ntotal), abs=1e-5)
-    guessed = XqgDocumentEncoder(str(model_dir), device="cpu", pooling="mean", l2_norm=True)
-    assert np.array_equal(guessed.encode(["w1"]), encoder.encode(["w1"]))  # not from its name
+    with pytest.raises(XqgError, match="pooling 'mean': .* which says 'cls'; leave it out"):
+        XqgDocumentEncoder(str(model_dir), device="cpu", pooling="mean", l2_norm=True)
     plain = encoder.encode(["w1"])
     assert plain == pytest.approx(encoder.encoder.encode_passages(["w1"]), abs=1e-6)
     with pytest.raises(XqgError, match="1 mappings of queries for 2 texts"):
@@ -104,8 +104,18 @@ def test_the_query_encoder_on_a_model_folder(model_dir, tmp_path, encoder):
     vector = XqgQueryEncoder(tmp_path / "m").encode("w1")
     assert vector == pytest.approx(encoder.encode_queries(["w1"])[0], abs=1e-6)
     assert vector.shape == (16,)
-    with pytest.raises(XqgError, match="prefix 'q: ': the encoder's specification decides"):
-        XqgQueryEncoder(tmp_path / "m", prefix="q: ")
+    for differs in ({"prefix": "q:"}, {"pooling": "mean"}, {"l2_norm": True}, {"fp16": True},
+                    {"tokenizer_name": "bert"}):  # fmt: skip
+        with pytest.raises(XqgError, match=f"{next(iter(differs))} .*: the encoder's specificat"):
+            XqgQueryEncoder(tmp_path / "m", **differs)
+    XqgQueryEncoder(tmp_path / "m", pooling="cls", l2_norm=False, fp16=False, prefix=None)
+
+
+def test_what_stock_pyserini_guesses_from_a_name_is_nobodys_wish(index, tmp_path):
+    with pytest.raises(XqgError, match="pooling 'mean': .* which says 'cls'; leave it out"):
+        XqgQueryEncoder(index, pooling="mean")
+    index.rename(tmp_path / "contriever-xqg")
+    XqgQueryEncoder(tmp_path / "contriever-xqg", pooling="mean", l2_norm=False)
 
 
 def test_the_writer_leaves_a_whole_index_or_none(model_dir, tmp_path, encoder):

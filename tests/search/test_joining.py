@@ -88,7 +88,7 @@ def test_texts_of_bm25(searchers):
 
 def test_a_joined_text_may_be_as_long_as_a_passage(searchers):
     searcher = searchers[0]["dense"]
-    encoder = searcher.query_encoder.encoder
+    encoder = searcher.encoder
     text = f"w1 w2 {PASSAGE.text} w7 w8"
     found = ask(searcher, "text")["te-1"]
     same(found, searcher.search(encoder.encode_queries([text], 256), 30))
@@ -97,7 +97,7 @@ def test_a_joined_text_may_be_as_long_as_a_passage(searchers):
 
 
 def test_the_mean_by_hand(searchers):
-    encoder = searchers[0]["dense"].query_encoder.encoder
+    encoder = searchers[0]["dense"].encoder
     own = encoder.encode_queries(["w1 w2"])[0]
     passage = encoder.encode_passages([PASSAGE.text])[0]
     other = encoder.encode_queries(["w7 w8"])[0]

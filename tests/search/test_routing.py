@@ -60,8 +60,11 @@ def test_topics_take_the_route_of_their_text(indexes, write_jsonl):
     expected = {
         code: [(hit.docid, pytest.approx(hit.score, abs=1e-5)) for hit in
                routed.search(text, k=9, language=code)]
-        for code, text in (("te", TE), ("ar", TE), ("", FI))
+        for code, text in (("te", TE), ("ar", TE), ("fi", FI))
     }  # fmt: skip
+    assert expected["te"] == [
+        (hit.docid, pytest.approx(hit.score, abs=1e-5)) for hit in routed.search(TE, k=9)
+    ]
     plain = {code: [docid for docid, _ in of] for code, of in expected.items()}
     assert len({tuple(docids) for docids in (plain["te"], plain["ar"])}) == 2
     missing, everything = (
@@ -69,26 +72,31 @@ def test_topics_take_the_route_of_their_text(indexes, write_jsonl):
     )
     assert missing["none"] == everything["none"] == everything["wrong"] == expected["te"]
     assert missing["wrong"] == expected["ar"]
-    assert missing["other"] == everything["other"] == expected[""]  # no route: over all
-    assert hits(indexes, write_jsonl)["none"] != missing["none"]
+    assert missing["other"] == everything["other"] == expected["fi"]  # no route: over all
+    with pytest.raises(XqgError, match="and 2 of 3 queries name none: .*'lang'"):
+        hits(indexes, write_jsonl)
 
 
 @pytest.mark.parametrize("kind", ["routed", "lucene"])
 def test_the_searcher_detects_too(indexes, kind):
-    routed = open_searcher(indexes / kind, device="cpu")
-    detecting = open_searcher(indexes / kind, device="cpu", detect=True)
+    detecting = open_searcher(indexes / kind, device="cpu")
+    routed = open_searcher(indexes / kind, device="cpu", detect=False)
 
     def same(one, other):
         return [(h.docid, float(h.score)) for h in one] == [
             (h.docid, float(h.score)) for h in other
         ]
 
-    te, ar, rest = (routed.search(TE, k=9, language=code) for code in ("te", "ar", None))
+    te, ar, rest = (routed.search(TE, k=9, language=code) for code in ("te", "ar", "fi"))
     assert not same(te, rest)
     assert same(detecting.search(TE, k=9), te)
     assert same(detecting.search(TE, k=9, language="ar"), ar)
-    vector = routed.query_encoder.encode(TE)
-    assert same(detecting.search(vector.reshape(1, -1), k=9), rest)  # a vector says nothing
+    with pytest.raises(XqgError, match="1 of 1 queries name none"):
+        routed.search(TE, k=9)
+    vector = routed.encoder.encode_queries([TE])
+    assert same(detecting.search(vector, k=9, language="te"), te)
+    with pytest.raises(XqgError, match="1 of 1 queries name none"):
+        detecting.search(vector, k=9)  # a vector says nothing
     found = detecting.batch_search([TE, TE], ["a", "b"], k=9, languages=["", "ar"])
     assert same(found["a"], te)
     assert same(found["b"], ar)
@@ -99,6 +107,6 @@ def test_what_is_refused(indexes, write_jsonl):
     with pytest.raises(XqgError, match="leave --detect-language out"):
         hits(indexes, write_jsonl, "--detect-language", "--language", "te")
     topics = write_jsonl("topics.jsonl", TOPICS)
-    with pytest.raises(XqgError, match="flat is not routed: leave --detect-language out"):
+    with pytest.raises(XqgError, match="flat: not routed: leave --detect-language out"):
         main(["--index", str(indexes / "flat"), "--topics", str(topics),
               "--output", str(indexes / "no.run"), "--detect-language"])  # fmt: skip

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
@@ -44,3 +46,42 @@ def test_the_plain_sum_by_hand():
     ]
     assert [hit.docid for hit in sum_runs([DENSE, SPARSE], hits=1)["007"]] == ["a"]
     assert sum_runs([DENSE]) is DENSE
+
+
+def drawn(seed):
+    """Runs with ties, single hits, equal scores and topics that one of them lacks."""
+    draw = random.Random(seed)
+    return {
+        f"te-{topic}": sorted(
+            (
+                Hit(f"d{docid}", draw.choice([round(draw.gauss(0, 9), 2), 3.5]))
+                for docid in draw.sample(range(40), draw.choice([1, 2, 25]))
+            ),
+            key=lambda hit: -hit.score,
+        )
+        for topic in draw.sample(range(12), 9)
+    } | {"same": [Hit(f"d{docid}", 2.5) for docid in range(5)]}
+
+
+def test_the_same_as_pyserini():
+    from pyserini.fusion import interpolation, normalize
+    from pyserini.trectools import RescoreMethod, TrecRun
+
+    def stock(run):
+        return TrecRun.from_list(
+            [(qid, "Q0", docid, rank, score, "x") for qid, hits in run.items()
+             for rank, (docid, score) in enumerate(hits, 1)])  # fmt: skip
+
+    def check(found, fused):
+        rows = [(qid, hit.docid, hit.score) for qid, hits in found.items() for hit in hits]
+        expected = [(row[0], row[2], row[4]) for row in fused.to_numpy()]
+        assert [row[:2] for row in rows] == [row[:2] for row in expected]
+        assert [row[2] for row in rows] == pytest.approx([row[2] for row in expected], abs=1e-12)
+
+    runs = [drawn(seed) for seed in range(3)]
+    scaled = [stock(run).rescore(RescoreMethod.NORMALIZE) for run in runs]
+    for weight in (0.0, 0.35, 1.0):
+        for hits in (5, 1000):
+            check(fuse_runs(*runs[:2], weight, hits), interpolation(scaled[:2], weight, k=hits))
+    check(sum_runs(runs), normalize([stock(run) for run in runs]))
+    check(sum_runs(runs, hits=4), normalize([stock(run) for run in runs], k=4))

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.runs import FORMS, Hit, read_run, write_run
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.index.bm25 import build_bm25
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.index.settings import Fusion
-from pyserini_xqg.plugin import DenseSearcher, XqgSearcher
+from pyserini_xqg.plugin import XqgSearcher
 from pyserini_xqg.search.__main__ import main
-from pyserini_xqg.search.searcher import open_searcher
+from pyserini_xqg.search.searcher import Searcher, open_searcher
 from pyserini_xqg.store.store import Store
 
 TOPICS = [
@@ -72,9 +75,9 @@ def test_topics_are_routed_by_their_language(indexes):
         return {hit.docid: hit.score for hit in a} == expected
 
     assert same(routed.search("w1", language="te"), te.search("w1"))
-    assert same(routed.search("w1"), flat.search("w1"))
+    assert same(routed.search("w1", language="fi"), flat.search("w1"))
     assert not same(te.search("w1"), flat.search("w1"))
-    hits = routed.batch_search(["w1", "w1", "w1"], ["a", "b", "c"], languages=["te", "fi", ""])
+    hits = routed.batch_search(["w1", "w1", "w1"], ["a", "b", "c"], languages=["te", "fi", "und"])
     assert list(hits) == ["a", "b", "c"]
     assert same(hits["a"], te.search("w1"))
     assert same(hits["b"], flat.search("w1"))  # there is no Finnish index
@@ -100,6 +103,49 @@ def test_other_output_formats(indexes, write_jsonl):
     assert docid == XqgSearcher(indexes / "flat").search("w1 w2", k=1)[0].docid
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_bytes_are_those_of_pyserinis_writers(tmp_path, form):
+    from pyserini.output_writer import OutputFormat, get_output_writer
+
+    run = {
+        "te-007": [Hit("-1018987027025691298", 12.3456785), Hit("12#3", 0.0), Hit("a", -1e-9)],
+        "none": [],
+        "007": [Hit("b", 3)],
+    }
+    write_run(tmp_path / "new/ours", iter(run.items()), "tag", form)
+    with get_output_writer(str(tmp_path / "theirs"), OutputFormat(form), tag="tag") as writer:
+        for qid, hits in run.items():
+            writer.write(qid, hits)
+    assert (tmp_path / "new/ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_pyserini_is_not_imported(indexes, write_jsonl):
+    """Importing it takes longer than all else that a search does."""
+    topics = write_jsonl("t.jsonl", TOPICS)
+    store, corpus = Store([indexes / "store"]), [{"docid": "1", "text": "w1"}]
+    build_index(store, indexes / "lucene", Fusion("mean", 0.5), to="lucene-flat")
+    build_bm25(write_jsonl("c.jsonl", corpus), indexes / "bm25")
+    commands = [
+        ["search", "--index", str(indexes / name), "--topics", str(topics),
+         "--output", str(indexes / f"{name}.run")]
+        for name in ("flat", "routed", "lucene", "bm25")
+    ]  # fmt: skip
+    commands += [
+        ["hybrid", "--dense", str(indexes / "flat"), "--sparse", str(indexes / "bm25"),
+         "--weight", "0.5", "--topics", str(topics), "--output", str(indexes / "both.run")]
+    ]  # fmt: skip
+    script = (
+        "import json, sys; from pyserini_xqg.base.commands import main_of\n"
+        "for name, *words in json.loads(sys.argv[1]): main_of(f'pyserini_xqg.{name}')(words)\n"
+        "print(*sorted({'pyserini', 'pandas', 'ir_measures'} & {*sys.modules}))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(commands)], capture_output=True, text=True
+    )
+    assert (said.returncode, said.stdout.strip()) == (0, ""), said.stderr
+    assert {len(read_run(indexes / f"{name}.run")) for name in ("flat", "lucene", "both")} == {3}
+
+
 def test_effort_of_every_route(indexes):
     store = Store([indexes / "store"])
     build_routed(store, indexes / "lists", Fusion("mean", 0.5), index_type="IVF4,Flat")
@@ -120,8 +166,11 @@ def test_every_kind_is_opened_by_its_searcher(indexes, write_jsonl):
     build_index(store, indexes / "lucene", fusion, to="lucene-flat")
     build_index(store, indexes / "rows", fusion, to="jsonl")
     build_bm25(write_jsonl("c.jsonl", [{"docid": "1", "text": "a"}]), indexes / "bm25")
-    assert isinstance(open_searcher(indexes / "lucene", device="cpu"), DenseSearcher)
-    assert isinstance(open_searcher([indexes / "routed"], device="cpu"), XqgSearcher)
+    for name in ("lucene", "flat", "routed", "bm25"):
+        opened = open_searcher(indexes / name, **({} if name == "bm25" else {"device": "cpu"}))
+        assert type(opened) is Searcher
+        assert (opened.encoder is None) == (name == "bm25")
+        assert opened.routes == (("ar", "te") if name == "routed" else ())
     for path, message in (
         ("rows", "is a jsonl export for other software, not an index"),
         (("flat", "bm25"), "is a bm25 index; expected one of faiss, max-sim, lucene-flat, luc"),
@@ -129,7 +178,7 @@ def test_every_kind_is_opened_by_its_searcher(indexes, write_jsonl):
         paths = [path] if isinstance(path, str) else path
         with pytest.raises(XqgError, match=message):
             open_searcher([indexes / name for name in paths], device="cpu")
-    with pytest.raises(XqgError, match="is a lucene-flat index; open it with .*open_searcher"):
+    with pytest.raises(XqgError, match="is a lucene-flat index; open it with pyserini_xqg.open_s"):
         XqgSearcher(indexes / "lucene")
     with pytest.raises(XqgError, match="is for an HNSW index"):
         open_searcher(indexes / "bm25", effort=Effort(ef_search=5))

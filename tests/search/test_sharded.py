@@ -12,10 +12,10 @@ from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.index.hits import merge_hits
 from pyserini_xqg.index.settings import Fusion
-from pyserini_xqg.plugin import DenseSearcher, XqgSearcher
+from pyserini_xqg.plugin import XqgSearcher
 from pyserini_xqg.search.__main__ import main
 from pyserini_xqg.search.pool import Pool, open_shards
-from pyserini_xqg.search.searcher import open_searcher
+from pyserini_xqg.search.searcher import Searcher, open_searcher
 from pyserini_xqg.store.store import Store
 
 FUSION = Fusion("mean", 0.5)
@@ -60,7 +60,7 @@ def test_the_run_of_shards_is_that_of_one_index(made, kind, threads, tmp_path):
 def test_in_python(made):
     one = XqgSearcher(made / "flat")
     searcher = open_searcher(shards(made, "flat"), device="cpu", processes=2)
-    assert isinstance(searcher, DenseSearcher)
+    assert type(searcher) is Searcher
     for text in ("w1", "w2 w3"):
         ours, theirs = searcher.search(text, k=9), one.search(text, k=9)
         assert [(hit.docid, hit.score) for hit in ours] == [(h.docid, h.score) for h in theirs]
@@ -73,7 +73,7 @@ def test_in_python(made):
 def test_shards_of_several_kinds(made, tmp_path):
     build_index(Store([made / "s1"]), tmp_path / "lucene", FUSION, to="lucene-flat")
     paths = [made / "flat0", tmp_path / "lucene", made / "flat2"]
-    ours = DenseSearcher(paths).search("w1 w5", k=2000)
+    ours = open_searcher(paths, device="cpu").search("w1 w5", k=2000)
     theirs = XqgSearcher(made / "flat").search("w1 w5", k=2000)
     expected = {hit.docid: hit.score for hit in theirs}
     assert {hit.docid: hit.score for hit in ours} == pytest.approx(expected, abs=1e-4)

@@ -1,0 +1,83 @@
+"""Anserini's Java classes, called as they are: importing Pyserini's wrappers takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.hits import Hits
+
+
+def java_class(name: str) -> Any:
+    """A class of Java's, Lucene's or Anserini's; the first one starts Java.
+
+    Raises
+    ------
+    XqgError
+        If there is no Java that Anserini runs on.
+    """
+    from pyserini_xqg.base.java import prepare
+
+    prepare()
+    from jnius import autoclass
+
+    return autoclass(name)
+
+
+def quiet_anserini() -> None:
+    """Stop its INFO lines, which go to standard output, where they are nobody's result."""
+    level = java_class("org.apache.logging.log4j.Level")
+    java_class("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.WARN)
+
+
+def allow_long_queries() -> None:
+    """Lift Lucene's limit of 1,024 terms in a query, which n-grams of a paragraph exceed."""
+    java_class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(1 << 20)
+
+
+def batch_search(searcher: Any, queries: Sequence[str], k: int, threads: int) -> list[Hits]:
+    """Docids and Lucene's scores of the `k` best documents for each query, best first.
+
+    Parameters
+    ----------
+    searcher : Java object
+        Any of Anserini's with a ``batch_search``.
+    queries : sequence of str
+        As that searcher reads them.
+    k, threads : int
+
+    Raises
+    ------
+    XqgError
+        If Lucene fails.
+    """
+    if not queries:
+        return []
+    from jnius import JavaException
+
+    texts, names = (java_class("java.util.ArrayList")() for _ in range(2))
+    for number, query in enumerate(queries):
+        texts.add(query)
+        names.add(str(number))
+    try:
+        answers = searcher.batch_search(texts, names, k, threads)
+    except JavaException as error:
+        raise XqgError(f"Lucene could not search: {str(error).splitlines()[0]}") from None
+    found = {entry.getKey(): entry.getValue() for entry in answers.entrySet().toArray()}
+    return [
+        [(hit.docid, hit.score) for hit in found.get(str(number)) or ()]
+        for number in range(len(queries))
+    ]
+
+
+def count_documents(path: Path) -> int:
+    """The documents in a Lucene index."""
+    folder = java_class("java.nio.file.Paths").get(str(path))
+    directory = java_class("org.apache.lucene.store.FSDirectory").open(folder)
+    reader = java_class("org.apache.lucene.index.DirectoryReader").open(directory)
+    try:
+        return int(reader.numDocs())
+    finally:
+        reader.close()
