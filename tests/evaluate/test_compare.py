@@ -81,7 +81,7 @@ def test_one_group_by_hand(collection, baseline, better):
     # 30 squares: 20 of 20, 5 of 10; less 30 times the square of the mean.
     variance = (20 * 400 + 5 * 100 - 30 * (35 / 3) ** 2) / 29
     assert found.dz == pytest.approx(35 / 3 / variance**0.5)
-    assert found.verdict == "no harm"
+    assert found.verdict == "better"
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_sections(collection, better):
     first = " ".join(sections[0].text)
     assert "RR@10 over all 40 topics in 30 clusters, better against plain" in first
     assert "50.0 -> 71.2: +21.2 points, 95 % interval +" in first
-    assert "p = 0.002; no harm." in first  # 1 / 501
+    assert "p = 0.002; better." in first  # 1 / 501
     assert "above -2 points" in " ".join(sections[-1].text)
     assert "every lang and run of one measure, 4 tests" in " ".join(sections[-1].text)
 
@@ -170,7 +170,7 @@ def test_sections(collection, better):
     assert all(isinstance(table, Table) for table in tables.values())
     pooled = tables["compare-rr-10-pooled"]
     assert column(pooled, "over") == ["all topics", "mean of 2"] * 2
-    assert column(pooled, "verdict") == ["no harm", "no harm", "harm", "harm"]
+    assert column(pooled, "verdict") == ["better", "better", "harm", "harm"]
     effects, tests = tables["compare-rr-10-by-lang"], tables["compare-rr-10-tests"]
     for table in (effects, tests):
         assert column(table, "lang") == ["ru", "ru", "te", "te"]
@@ -186,7 +186,7 @@ def test_sections(collection, better):
     assert effects.marks == {(row, at): "†" for row in significant}
     assert effects.intervals[1, at][1] < 0
     assert effects.shown()[1][at].endswith("†")
-    assert column(effects, "verdict") == ["undetermined", "undetermined", "no harm", "harm"]
+    assert column(effects, "verdict") == ["undetermined", "undetermined", "better", "harm"]
 
 
 def test_one_language_and_hits(collection):

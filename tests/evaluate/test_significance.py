@@ -128,6 +128,9 @@ def test_wins_ties_losses():
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
+        (17.0, 25.0, "better"),
+        (0.1, 0.2, "better"),
+        (0.0, 5.0, "no harm"),
         (-1.9, 5.0, "no harm"),
         (-1.9, -0.1, "no harm"),  # a loss, but of less than two points
         (-2.0, 5.0, "undetermined"),

@@ -83,7 +83,7 @@ class Difference(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """By the no-harm rule."""
+        """``better``, ``no harm``, ``harm`` and so on: see `verdict`."""
         wins, _, losses = self.counts
         return verdict(*self.interval, clusters=self.clusters, changed=wins + losses)
 

@@ -137,17 +137,19 @@ MARGIN = -2.0
 FEWEST_CLUSTERS = 20
 #: `verdict` in words, for tables.
 RULE = (
-    f"Verdict: no harm if the 95 % interval of the difference lies above {MARGIN:g} points "
-    "(a smaller loss may still be there), else harm if it lies below 0, else undetermined; "
+    "Verdict: better if the 95 % interval of the difference lies above 0, no harm if it lies above "
+    f"{MARGIN:g} points (a smaller loss may still be there), else harm if it lies below 0, else "
+    "undetermined; "
     f"always undetermined with fewer than {FEWEST_CLUSTERS} clusters, and no change where every "
     "score is the same: a bootstrap cannot see what is not in its data."
 )
 
 
 def verdict(low: float, high: float, *, clusters: int, changed: int) -> str:
-    """Whether a run harms, from the 95 % interval of its difference in percentage points.
+    """Whether a run gains or harms, from the 95 % interval of its difference in percentage points.
 
-    A test of non-inferiority with a margin, at 2.5 % on one side: `RULE` has it in words.
+    A test of superiority, then one of non-inferiority with a margin, each at 2.5 % on one side:
+    `RULE` has it in words.
 
     Parameters
     ----------
@@ -159,6 +161,8 @@ def verdict(low: float, high: float, *, clusters: int, changed: int) -> str:
         return "no change"
     if clusters < FEWEST_CLUSTERS:
         return "undetermined"
+    if low > 0:
+        return "better"
     if low > MARGIN:
         return "no harm"
     return "harm" if high < 0 else "undetermined"
