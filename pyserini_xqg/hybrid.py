@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--weight", type=float, help="of the dense run, 0 to 1")
     parser.add_argument("--dev-topics", help="choose the weight on these instead")
     parser.add_argument("--dev-qrels", help="their judgments")
-    parser.add_argument("--measure", default="RR@10", help="to choose by, as ir_measures spells it")
+    parser.add_argument("--measure", default="RR@10", help="to choose by, such as recall.100")
     add_join_options(parser, "; with mean, BM25, which has no vectors, takes one text")
     parser.add_argument("--batch-size", type=int, default=64, help="texts at a time")
     parser.add_argument("--threads", type=int, default=1, help="of the search")

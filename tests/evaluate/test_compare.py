@@ -340,6 +340,10 @@ def test_what_the_command_refuses(files):
     (files / "new.run").write_text("te-99 Q0 a 1 1.0 t\n")
     with pytest.raises(XqgError, match="new: answers none of the 40 judged topics"):
         main(arguments(files, *qrels))
+    (files / "plain.csv").write_text("qid,R@2kt\nte-99,1\nte-1,1\n")
+    (files / "new.csv").write_text("qid,R@2kt\nte-99,1\nte-1,1\n")
+    with pytest.warns(UserWarning, match=r"lacks 1 topic\(s\) of .*'te-99'; compared over .* 1$"):
+        main(arguments(files, "--scores", suffix="csv"))
     (files / "plain.csv").write_text("qid,R@2kt\nte-99,1\n")
     (files / "new.csv").write_text("qid,R@2kt\nte-99,1\n")
     with pytest.raises(XqgError, match=r"topics.jsonl: lacks 1 topic\(s\) .* e.g. 'te-99'"):

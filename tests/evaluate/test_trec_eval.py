@@ -39,6 +39,10 @@ RUN = {
         ("MAP", Asked("map")),
         ("AP@20", Asked("map_cut.20")),
         ("Rprec", Asked("Rprec")),
+        ("recall_100", Asked("recall.100")),
+        ("ndcg_cut.10", Asked("ndcg_cut.10")),
+        ("recip_rank", Asked("recip_rank")),
+        ("map", Asked("map")),
     ],
 )
 def test_names(name, asked):
@@ -49,6 +53,20 @@ def test_names(name, asked):
 def test_measures_that_it_does_not_have(name):
     with pytest.raises(XqgError, match="trec_eval cannot check .*--no-check"):
         trec_eval_name(name)
+
+
+def test_several_cutoffs_of_one_measure():
+    measures = [
+        "R@1", "R@3", "recall_2", "P_1", "P@2", "nDCG", "ndcg_cut_10", "nDCG@1", "RR", "RR@1",
+        "success_1", "Success@2", "map", "map_cut_1",
+    ]  # fmt: skip
+    scores = score_by_topic(QRELS, RUN, measures)
+    # By hand: of 007's two relevant passages c, b, a tie behind d, and c is first among them.
+    assert [scores[name]["007"] for name in ("R@1", "R@3", "recall_2", "RR")] == [0, 0.5, 0, 1 / 3]
+    assert "agrees" in check_with_trec_eval(QRELS, RUN, scores)
+    scores["R@3"]["007"] = 0.0
+    with pytest.raises(XqgError, match=r"R@3 of topic '007': 0.000000 by ir_measures, 0.5000"):
+        check_with_trec_eval(QRELS, RUN, scores)
 
 
 def test_they_agree_with_ties_grades_and_topics_without_results():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from pyserini_xqg.evaluate.compare.tables import (
 )
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.report.sections import Section
+from pyserini_xqg.evaluate.trec.measures import distinct_measures
 
 #: The default of ``--primary``.
 PRIMARY = "RR@10"
@@ -153,7 +155,7 @@ def _ranked(args: argparse.Namespace) -> tuple[Collection, list[System]]:
     """The collection, and the systems with their primary measure first."""
     collection = read_collection(args.topics, args.qrels, args.clusters, args.language)
     collection = _in_languages(collection, args.languages)
-    measures = list(dict.fromkeys([args.primary or PRIMARY, *(args.measures or MEASURES)]))
+    measures = distinct_measures([args.primary or PRIMARY, *(args.measures or MEASURES)])
     runs = read_runs([args.baseline, *args.runs])
     return collection, [
         system_of_run(name, run, collection, measures) for name, run in runs.items()
@@ -181,9 +183,12 @@ def _scored(args: argparse.Namespace) -> tuple[Collection, list[System]]:
         bound = read_clusters(args.clusters, topics) if args.clusters else {q: q for q in topics}
         collection = Collection(topics, {}, bound)
     if missing := sorted(scored - collection.topics.keys()):
-        raise XqgError(
-            f"{args.topics}: lacks {len(missing)} topic(s) of {args.baseline}, e.g. {missing[0]!r}"
-        )
+        example = f"e.g. {missing[0]!r}"
+        said = f"{args.topics}: lacks {len(missing)} topic(s) of {args.baseline}, {example}"
+        if len(missing) == len(scored):
+            raise XqgError(said)
+        left = len(scored) - len(missing)
+        warnings.warn(f"{said}; compared over the other {left}", stacklevel=2)
     collection = _in_languages(collection.only(scored), args.languages)
     return collection, [
         System(name, {m: of[m] for m in measures if m in of}) for name, of in scores.items()

@@ -35,7 +35,7 @@ from pyserini_xqg.evaluate.from_store.routes import route_scores, route_sections
 from pyserini_xqg.evaluate.from_store.subject import Subject, add_subject_options, subjects_from
 from pyserini_xqg.evaluate.report.publish import publish
 from pyserini_xqg.evaluate.report.sections import Section
-from pyserini_xqg.evaluate.trec.measures import parse_measures
+from pyserini_xqg.evaluate.trec.measures import distinct_measures
 from pyserini_xqg.index.settings import FALLBACK, Fusion, add_fusion_options, fusion_from
 
 if TYPE_CHECKING:
@@ -145,10 +145,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "of the group, not of the store",
     )
     parser.add_argument(
-        "--measures", nargs="+", default=["RR@10"], help="as ir_measures spells them (RR@10)"
+        "--measures",
+        nargs="+",
+        default=["RR@10"],
+        help="such as R@100, recall.100 (RR@10)",
     )
     args = parser.parse_args(argv)
-    parse_measures(args.measures)
+    args.measures = distinct_measures(args.measures)
     fusion = fusion_from(args)
 
     from pyserini_xqg.store.store import Store

@@ -141,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--routed", action="store_true", help="try each topic's own language too")
     parser.add_argument("--l2-norm", action="store_true", help="scale vectors to length 1")
-    parser.add_argument("--measure", default="RR@10", help="as ir_measures spells it (RR@10)")
+    parser.add_argument("--measure", default="RR@10", help="such as R@100, recall.100 (RR@10)")
     parser.add_argument(
         "--num-queries", nargs="+", type=int, default=[], help="a curve over random subsets"
     )

@@ -17,7 +17,7 @@ from pyserini_xqg.evaluate.leakage.near_duplicates import LENGTH, THRESHOLD, sca
 from pyserini_xqg.evaluate.leakage.questions import stream_questions
 from pyserini_xqg.evaluate.leakage.tables import near_duplicate_section, score_section
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
-from pyserini_xqg.evaluate.trec.measures import check_answers
+from pyserini_xqg.evaluate.trec.measures import check_answers, distinct_measures
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -40,7 +40,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--ngram", type=int, default=LENGTH, help="characters of an n-gram")
     parser.add_argument("--runs", nargs="+", metavar="RUN", help="scored again; needs --qrels")
     parser.add_argument("--qrels", help="in TREC format; only judged topics are looked at")
-    parser.add_argument("--measures", nargs="+", default=["RR@10"], help="as ir_measures has them")
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        default=["RR@10"],
+        help="such as R@100 or recall.100",
+    )
     parser.add_argument("--encoder", help="a preset, store, index or model: its training data")
     add_output_options(parser)
     args = parser.parse_args(argv)
@@ -74,5 +79,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         )
         if runs:
-            sections.append(score_section(collection, runs, args.measures, scans))
+            measures = distinct_measures(args.measures)
+            sections.append(score_section(collection, runs, measures, scans))
     publish(sections, args.output, "Leakage", overwrite=args.overwrite, full=args.full)

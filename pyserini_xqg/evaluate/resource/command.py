@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--measures",
         nargs="+",
         default=["RR@10"],
-        help="as ir_measures spells them; plots are of the first",
+        help="such as R@100 or recall.100; plots are of the first",
     )
     parser.add_argument("--encoder", help="a preset, store, index or model: adds tokens a word")
     parser.add_argument("--train", nargs="+", help="adds training questions by language")

@@ -13,7 +13,12 @@ from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.evaluate.by_query import write_by_query
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.report.sections import Section
-from pyserini_xqg.evaluate.trec.measures import check_answers, file_name, score_by_topic
+from pyserini_xqg.evaluate.trec.measures import (
+    check_answers,
+    distinct_measures,
+    file_name,
+    score_by_topic,
+)
 from pyserini_xqg.evaluate.trec.scores import scores_of, scores_table
 from pyserini_xqg.evaluate.trec.trec_eval import check_with_trec_eval
 
@@ -33,7 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--qrels", required=True, help="in TREC format")
     parser.add_argument("--runs", nargs="+", required=True, help="TREC runs")
     parser.add_argument("--clusters", help="topic id and cluster, a topic a line")
-    parser.add_argument("--measures", nargs="+", default=list(MEASURES), help="as ir_measures does")
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        default=list(MEASURES),
+        help="such as R@100 or recall.100",
+    )
     parser.add_argument("--by", default="lang", choices=BY, help="what topics are grouped by")
     parser.add_argument(
         "--languages",
@@ -51,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError(f"--by-query writes one run's scores; found {len(args.runs)} runs")
     if args.languages and args.by != "lang":
         raise XqgError(f"--languages names languages: leave it out with --by {args.by}")
+    measures = distinct_measures(args.measures)
     collection = read_collection(args.topics, args.qrels, args.clusters, args.language)
     mean_of = list(collection.by(args.by))
     if args.languages:
@@ -59,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     scores = {}
     for name, run in read_runs(args.runs).items():
         check_answers(run, collection, name)
-        scores[name] = score_by_topic(collection.qrels, run, args.measures)
+        scores[name] = score_by_topic(collection.qrels, run, measures)
         if unanswered := sum(not run.get(qid) for qid in collection.topics):
             text.append(f"{name}: {unanswered} without results.")
         if not args.no_check:
@@ -77,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             mean_of,
             args.by,
         )
-        for measure in args.measures
+        for measure in measures
     ]
     if args.by_query:
         write_by_query(args.by_query, next(iter(scores.values())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,30 +17,76 @@ from pyserini_xqg.collection.runs import Hit, Run, read_run
 MEASURES = ("RR@10", "nDCG@10", "R@100", "P@10", "Success@1")
 
 
+#: A measure of trec_eval with what it is cut at: recall.100, recall_100, ndcg_cut_10.
+_OF_TREC_EVAL = re.compile(r"[A-Za-z_]+([._][0-9.,]+)?")
+
+
 def parse_measures(names: Iterable[str]) -> list[Any]:
-    """The measures of ir_measures with these names, which may be its aliases (``MRR@10``).
+    """The measures with these names, as ir_measures has them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        In the spelling of ir_measures, whatever the case (``RR@10``, ``ndcg@10``), its aliases
+        (``MRR@10``), or that of trec_eval and Pyserini (``ndcg_cut_10``, ``recip_rank``, ``map``,
+        ``recall.100``, ``recall_100``).
 
     Raises
     ------
     XqgError
-        If a name is none of its measures, or lacks a cutoff that it needs.
+        If a name is none of these measures, is that of several, or lacks a cutoff that it needs.
     """
-    import ir_measures
-
     parsed = []
     for name in names:
-        try:
-            measure = ir_measures.parse_measure(name)
-            measure.validate_params()
-        except (NameError, ValueError, TypeError, AssertionError) as error:
-            raise XqgError(
-                f"unknown measure {name!r}: {error}; expected one such as RR@10 or nDCG@10"
-            ) from None
+        measure = _parse(name)
         # Some of the libraries behind ir_measures end the whole process at a cutoff of 0.
         if measure.params.get("cutoff", 1) < 1:
             raise XqgError(f"measure {name!r}: expected a cutoff of at least 1")
         parsed.append(measure)
     return parsed
+
+
+def distinct_measures(names: Iterable[str]) -> list[str]:
+    """The names as they are, but of several for one measure (``R@5 recall_5``) the first.
+
+    Raises
+    ------
+    XqgError
+        As `parse_measures`.
+    """
+    names = list(names)
+    first: dict[Any, str] = {}
+    for name, measure in zip(names, parse_measures(names), strict=True):
+        first.setdefault(measure, name)
+    return list(first.values())
+
+
+def _parse(name: str) -> Any:
+    import ir_measures
+
+    known = {each.lower(): each for each in ir_measures.measures.registry}
+    head = re.match(r"\w*", name)[0]  # type: ignore[index]
+    try:
+        measure = ir_measures.parse_measure(known.get(head.lower(), head) + name[len(head) :])
+        measure.validate_params()
+        return measure
+    except (NameError, ValueError, TypeError, AssertionError) as error:
+        reason = error
+    try:
+        found = ir_measures.parse_trec_measure(name) if _OF_TREC_EVAL.fullmatch(name) else []
+    except ValueError:
+        found = []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise XqgError(
+            f"measure {name!r} stands for {len(found)} of them; give those that you mean, such as "
+            + " ".join(map(str, found[:3]))
+        )
+    raise XqgError(
+        f"unknown measure {name!r}: {reason}; expected one such as RR@10, nDCG@10, or trec_eval's "
+        "recip_rank, ndcg_cut_10 or recall.100"
+    )
 
 
 def trec_order(hits: Iterable[Hit]) -> list[Hit]:
@@ -63,7 +110,7 @@ def score_by_topic(
     ----------
     qrels, run : path-like, or what `read_qrels` and `read_run` make of it
     measures : sequence of str
-        In the spelling of ir_measures: ``Success@1``, ``RR@10``; or its aliases: ``MRR@10``.
+        As `parse_measures` understands them: ``RR@10``, ``MRR@10``, ``recall.100``.
 
     Returns
     -------

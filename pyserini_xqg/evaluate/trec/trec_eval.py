@@ -118,8 +118,13 @@ def _run_trec_eval(
     # A process of its own: called in this one, it returns the last measure alone, and prints.
     command = [sys.executable, "-m", "pyserini_xqg.run", "pyserini.eval.trec_eval", "-c", "-q"]
     command += ["-M", str(depth)] if depth else []
+    # Of two cutoffs of one measure it takes the first, unless they are given as one: recall.1,3.
+    cutoffs: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
-        command += ["-m", name]
+        measure, _, cutoff = name.partition(".")
+        cutoffs.setdefault(measure, []).extend([cutoff] if cutoff else [])
+    for measure, cut in cutoffs.items():
+        command += ["-m", f"{measure}.{','.join(sorted(cut, key=int))}" if cut else measure]
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
     scores: dict[str, dict[str, float]] = {}
     for name, qid, value in re.findall(r"^(\S+)\s+(\S+)\s+(\S+)$", done.stdout, re.MULTILINE):
