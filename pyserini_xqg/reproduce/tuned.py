@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--topics", required=True, help="the dev topics")
     parser.add_argument("--qrels", required=True, help="their judgments")
     parser.add_argument("--method", required=True, choices=TRIED)
-    parser.add_argument("--measure", default="RR@10", help="as ir_measures spells it")
+    parser.add_argument("--measure", default="RR@10", help="such as R@100 or recall.100")
     parser.add_argument("--output", required=True, metavar="DIR", help="the index")
     parser.add_argument("--device", help="of the encoder")
     args = parser.parse_args(argv)
