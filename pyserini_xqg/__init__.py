@@ -5,10 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from pyserini_xqg.base.java_hook import install
+
 __version__ = "0.1.0"
 
-# Imported on first use: `import pyserini_xqg` must cost nothing, and Java must be prepared before
-# pyserini is imported, which `plugin` sees to.
+# `from pyserini.search.lucene import LuceneSearcher` after us works beside an old Java, too.
+install()
+
+# Imported on first use: `import pyserini_xqg` must cost nothing.
 _HOMES = {
     "Bm25Searcher": "plugin",
     "Encoder": "encoder.encoder",

@@ -7,6 +7,7 @@ is missing that encoding, indexing or searching needs; warnings do not count.
 from __future__ import annotations
 
 import importlib
+import locale
 import re
 import sys
 import urllib.error
@@ -53,6 +54,12 @@ def look_at_python() -> str:
     if sys.version_info < _OLDEST_PYTHON:
         raise PartError(version, "make an environment with Python 3.11 or newer")
     return f"{version} ({sys.executable})"
+
+
+def look_at_locale() -> str:
+    if plain := java.plain_locale():
+        return f"{plain} knows ASCII alone: we take names of files in UTF-8, in Java, too"
+    return locale.setlocale(locale.LC_CTYPE)
 
 
 def look_at_pyserini() -> str:
@@ -149,6 +156,7 @@ def look_at_nltk() -> str:
 
 CHECKS = (
     Check("Python", look_at_python, required=True),
+    Check("locale", look_at_locale, required=False),
     Check("Pyserini", look_at_pyserini, required=True),
     Check("Java", look_at_java, required=True),
     Check("FAISS", look_at_faiss, required=True),

@@ -15,6 +15,8 @@ from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.collection.runs import Run, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
+from pyserini_xqg.index.bm25_text import is_bm25
+from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join
 from pyserini_xqg.search.routing import add_detect_option, detected
 from pyserini_xqg.search.run_fusion import fuse_runs
@@ -42,6 +44,25 @@ def choose_weight(
         scores = score_by_topic(qrels, fuse_runs(dense, sparse, weight), [measure])[measure]
         means[weight] = sum(scores.values()) / len(scores)
     return max(means, key=lambda weight: (means[weight], -abs(weight - 0.5))), means
+
+
+def check_sides(dense: str | Path, sparse: str | Path) -> None:
+    """Refuse indexes on the wrong side, of which one would be searched for both.
+
+    Raises
+    ------
+    XqgError
+        Naming the kinds that were found.
+    """
+    kinds = {path: read_manifest(path) for path in (dense, sparse)}
+    texts = {path: is_bm25(manifest) for path, manifest in kinds.items()}
+    if texts[dense] and not texts[sparse]:
+        raise XqgError(f"--dense {dense} is a BM25 index, --sparse {sparse} is none: swap the two")
+    for option, path, of_text in (("--dense", dense, False), ("--sparse", sparse, True)):
+        if texts[path] != of_text:
+            kind = "a BM25" if texts[path] else f"a {kinds[path]['kind']}"
+            wanted = "one of --to bm25" if of_text else "a dense one"
+            raise XqgError(f"{option} {path} is {kind} index; expected {wanted}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -78,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError("give --weight, or --dev-topics and --dev-qrels to choose it on")
     output = Path(args.output)
     refuse_existing(output, args.overwrite)
+    check_sides(args.dense, args.sparse)
     both = [args.dense, args.sparse]
     topics = detected(args, read_topics(args.topics, args.language), both)
     check_join(args, topics, args.topics)

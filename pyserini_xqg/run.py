@@ -3,7 +3,8 @@
 ``python -m pyserini_xqg.run pyserini.search.faiss --encoder-class xqg ...``: Pyserini's commands
 list the encoder classes that they accept in their own source, so the name ``xqg`` is added to that
 list as the command builds its parser. ``pyserini.server.rest`` and ``pyserini.server.mcp`` open
-indexes of ours with our searchers. Nothing else about them is changed.
+indexes of ours with our searchers. In ``pyserini.search`` Lucene's limit of 1,024 terms in a query,
+which character n-grams of a paragraph exceed, is lifted. Nothing else about them is changed.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ def run_module(module: str, arguments: Sequence[str] = (), heap: str | None = No
             f"no module named {module!r}; expected one that `python -m` could start, such as "
             "pyserini.search.faiss"
         )
+    if module.startswith("pyserini.search"):
+        from pyserini_xqg.index.anserini import allow_long_queries
+
+        allow_long_queries()
     if module.startswith("pyserini.server."):
         from pyserini_xqg.plugin.serving import register_searchers
 

@@ -69,6 +69,7 @@ def test_only_what_is_required_decides_the_exit_status(
 def test_the_parts_in_order():
     assert [(check.part, check.required) for check in doctor.CHECKS] == [
         ("Python", True),
+        ("locale", False),
         ("Pyserini", True),
         ("Java", True),
         ("FAISS", True),

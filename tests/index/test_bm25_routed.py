@@ -8,6 +8,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.bm25_topics import main as bm25_topics
 from pyserini_xqg.collection.runs import read_run
 from pyserini_xqg.index.__main__ import main as index
+from pyserini_xqg.index.anserini import java_class
 from pyserini_xqg.index.bm25 import has_analyzer, ngrams
 from pyserini_xqg.index.bm25_routed import build_routed_bm25
 from pyserini_xqg.plugin import RoutedBm25Searcher
@@ -138,6 +139,21 @@ def test_stock_pyserini_finds_the_same(
     assert stock
     for qid, hits in stock.items():
         assert [(h.docid, pytest.approx(h.score, abs=1e-4)) for h in hits] == own[qid]
+
+
+def test_a_topic_of_three_hundred_words(routed, write_jsonl, tmp_path, capsys):
+    """Its n-grams are more terms than a query of Lucene's may have."""
+    text = " ".join(f"sea{number:03}lake" for number in range(300))
+    topics = write_jsonl("t.jsonl", [{"qid": "long", "title": text}])
+    words = ["--index", str(routed / "all"), "--topics", str(topics), "--output"]
+    bm25_topics([*words, str(tmp_path / "t.tsv")])
+    module, *printed = capsys.readouterr().out.split()[3:]
+    java_class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(1024)  # as it comes
+    run([module, *printed[:-1], str(tmp_path / "stock.run")])
+    search([*words, str(tmp_path / "own.run")])
+    stock, own = read_run(tmp_path / "stock.run"), read_run(tmp_path / "own.run")
+    assert [hit.docid for hit in own["long"]] == [hit.docid for hit in stock["long"]]
+    assert len(own["long"]) == 2
 
 
 def test_what_is_refused(routed, write_jsonl, tmp_path):
