@@ -16,7 +16,7 @@ class _BeforePyserini:
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name not in _FIRST:
             return
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         from pyserini_xqg.base.errors import XqgError
         from pyserini_xqg.base.java import prepare
 
@@ -36,4 +36,4 @@ def install() -> None:
     """
     hooked = any(isinstance(finder, _BeforePyserini) for finder in sys.meta_path)
     if not hooked and not any(name in sys.modules for name in _FIRST):
-        sys.meta_path.insert(0, _BeforePyserini())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _BeforePyserini())
