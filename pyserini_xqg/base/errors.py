@@ -17,6 +17,15 @@ _DISK_FULL = (
 class XqgError(Exception):
     """Something the user can mend: the message says what was found, expected and what to do."""
 
+    #: The exit status of a command that it ends.
+    status = 2
+
+
+class NothingMadeError(XqgError):
+    """All went well, and nothing came of it."""
+
+    status = 1
+
 
 def run_command(main: Callable[[Sequence[str] | None], None]) -> None:
     """Run a command's ``main`` as a program: errors become one line and an exit status.
@@ -28,14 +37,15 @@ def run_command(main: Callable[[Sequence[str] | None], None]) -> None:
 
     Notes
     -----
-    Exit status 2 for an `XqgError` and for what the machine refuses (disk full, no permission, no
-    such file), 130 when interrupted, 0 otherwise. A traceback means a defect of ours.
+    Exit status 2 for an `XqgError` (1 where nothing was made) and for what the machine refuses
+    (disk full, no permission, no such file), 130 when interrupted, 0 otherwise. A
+    traceback means a defect of ours.
     """
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         main(None)
     except XqgError as error:
-        _stop(str(error))
+        _stop(str(error), error.status)
     except BrokenPipeError:  # `... | head` closed our output: not the user's mistake
         sys.stderr.close()
         sys.exit(1)
@@ -52,6 +62,6 @@ def run_command(main: Callable[[Sequence[str] | None], None]) -> None:
         sys.exit(130)
 
 
-def _stop(message: str) -> None:
+def _stop(message: str, status: int = 2) -> None:
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

@@ -23,8 +23,8 @@ from pyserini_xqg.expand.prompts import STRATEGIES, TASKS
 from pyserini_xqg.generate.options import (
     add_model_options,
     add_server_options,
+    chat_settings,
     check_heeded,
-    extra_body,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _OF_A_MODEL = (
 )  # fmt: skip
 _OF_A_SERVER = (
     "preset", "base_url", "model", "temperature", "concurrency", "attempts", "timeout",
-    "extra_body",
+    "extra_body", "max_tokens", "max_passage",
 )  # fmt: skip
 
 
@@ -103,10 +103,7 @@ def _served(given: argparse.Namespace) -> tuple[dict[str, Any], AbstractContextM
     settings = ExpansionChat(
         given.model,
         f"{given.preset} {given.kind}",
-        temperature=given.temperature,
-        seed=given.seed,
-        attempts=given.attempts,
-        extra_body=extra_body(given.extra_body),
+        **chat_settings(given),
     )
 
     @contextmanager

@@ -41,6 +41,11 @@ class QueryExpander:
         topic. In both cases the topic's translation is the first expansion. None has the texts
         written in `language` straight away.
 
+    Attributes
+    ----------
+    asked : int
+        How often the writer was asked for something so far.
+
     Raises
     ------
     XqgError
@@ -65,6 +70,7 @@ class QueryExpander:
         self._writer, self._kind, self._number = writer, kind, number
         self._language = check_language(language, "--to") if language else None
         self._translate = translate
+        self.asked = 0
 
     def expand(self, topics: Sequence[Topic]) -> list[Topic]:
         """The topics with what was written for them, instead of expansions that they had.
@@ -143,6 +149,7 @@ class QueryExpander:
             rows_of[code].append(row)
         for code, rows in rows_of.items():
             asked = [Passage(topics[row].qid, "", topics[row].text) for row in rows]
+            self.asked += len(rows)
             for row, found in zip(rows, self._writer.write(kind, asked, code, count), strict=True):
                 texts[row] = [" ".join(text.split()) for text in found]
         return texts

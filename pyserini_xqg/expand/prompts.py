@@ -180,6 +180,7 @@ EXPANSION_PROMPTS = {
         partial(_messages, strategy, task),
         heading=_HEADING if strategy.first else "",
         longest=task.longest,
+        questions=False,
     )
     for name, strategy in _STRATEGIES.items()
     for kind, task in TASKS.items()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import NothingMadeError, XqgError
 from pyserini_xqg.base.files import digest, input_files, is_tsv, read_lines
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
@@ -57,7 +58,8 @@ def expand_topics(
     Raises
     ------
     XqgError
-        For bad input, topics that have expansions, and a generator that cannot be used.
+        For bad input, topics that have expansions, a generator that cannot be used, and where it
+        was asked and wrote nothing for any topic.
     """
     from pyserini_xqg.collection.topics import read_topics
 
@@ -77,6 +79,9 @@ def expand_topics(
                 bar.update(len(block))
         with open(folder.partial / ROWS, "rb") as rows_file:
             missing = sum(line.endswith(_NONE) for line in rows_file)
+        if missing == len(topics) and expander.asked:
+            shutil.rmtree(folder.partial)  # a next run may have other settings
+            raise NothingMadeError("nothing was written for any topic")
         hand_over(folder, output)
     return missing
 

@@ -20,8 +20,8 @@ from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS
 from pyserini_xqg.generate.options import (
     add_model_options,
     add_server_options,
+    chat_settings,
     check_heeded,
-    extra_body,
 )
 from pyserini_xqg.generate.prompts import PROMPTS
 
@@ -34,8 +34,8 @@ _OF_A_MODEL = (
     "batch_size", "device", "price_per_hour",
 )  # fmt: skip
 _OF_A_SERVER = (
-    "temperature", "concurrency", "attempts", "timeout", "extra_body", "input_price",
-    "output_price",
+    "temperature", "concurrency", "attempts", "timeout", "extra_body", "max_tokens",
+    "max_passage", "input_price", "output_price",
 )  # fmt: skip
 
 
@@ -142,10 +142,7 @@ def _serve(given: argparse.Namespace) -> None:
     settings = ChatSettings(
         given.model,
         given.preset or "few-shot",
-        temperature=given.temperature,
-        seed=given.seed,
-        attempts=given.attempts,
-        extra_body=extra_body(given.extra_body),
+        **chat_settings(given),
     )
     if given.dry_run:
         with tempfile.TemporaryDirectory() as work:

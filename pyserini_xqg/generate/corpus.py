@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import NothingMadeError, XqgError
 from pyserini_xqg.base.files import digest, read_json, write_json
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
@@ -91,6 +91,7 @@ def generate_corpus(
             raise
         outside = blocks.outside()
         join.close()
+        check_made(folder, packed=output.suffix == ".gz")
         hand_over(folder, output)
     return outside
 
@@ -152,6 +153,23 @@ def hand_over(folder: OutputFolder, output: Path) -> None:
     """Give the finished rows their name; nothing else of the folder is kept."""
     os.replace(folder.partial / ROWS, output)
     shutil.rmtree(folder.partial)
+
+
+def check_made(folder: OutputFolder, *, packed: bool) -> None:
+    """Refuse to finish where no row has a query; the folder is removed then.
+
+    Raises
+    ------
+    NothingMadeError
+    """
+    with (gzip.open if packed else open)(folder.partial / ROWS, "rb") as rows:
+        if any(any(map(any, json.loads(row)["generated_queries"].values())) for row in rows):
+            return
+    shutil.rmtree(folder.partial)
+    raise NothingMadeError(
+        "nothing was generated: the model wrote no text for any passage; look at what it writes "
+        "with another --preset or --prompt"
+    )
 
 
 class _Blocks:

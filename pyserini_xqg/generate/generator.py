@@ -9,6 +9,7 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.backends import pack
+from pyserini_xqg.generate.answers import first_answer
 from pyserini_xqg.generate.chat import ChatDecoder
 from pyserini_xqg.generate.decoding import Outside, decode
 from pyserini_xqg.generate.prompts import fill
@@ -130,7 +131,7 @@ class Generator:
                 continue
             outside = outside.plus(found)
             for row, tokens in zip(rows, answers, strict=True):
-                texts[row] = [self._text(sample) for sample in tokens]
+                texts[row] = [self._text(sample, language) for sample in tokens]
             start += len(rows)
         return Generated(texts, outside)
 
@@ -200,10 +201,11 @@ class Generator:
         )
         return text
 
-    def _text(self, tokens: list[int]) -> str:
-        """The first line that says something; chat models like to explain themselves below it."""
+    def _text(self, tokens: list[int], language: str) -> str:
         text = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "")
+        if self.settings.kind == "causal":
+            return first_answer(text, language)
+        return " ".join(text.split())
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -11,15 +11,20 @@ from typing import Any, ClassVar, NamedTuple
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import scripts_of
 from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.generate.answers import parse_answer
+from pyserini_xqg.generate.completions import FILTERED, TOO_LONG, Answer
 from pyserini_xqg.generate.openai_client import ChatClient
-from pyserini_xqg.generate.openai_prompts import (
-    CHAT_PROMPTS,
-    ChatPrompt,
-    language_name,
-    parse_answer,
-)
+from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS, ChatPrompt, language_name
 
 _BYTES_PER_TOKEN = 4
+_EXAMPLE = 80  # characters
+_REMEDIES = {
+    TOO_LONG: "send less of a passage with --max-passage, or give the server a longer context",
+    FILTERED: "another model or server may take these; the others are not touched by it",
+    "cut off": "give answers more room with --max-tokens (reasoning models need thousands)",
+    "thoughts alone": "give answers more room with --max-tokens, or turn thinking off with "
+    "--extra-body",
+}
 # Bytes of a question in UTF-8, from human ones; any other script has three bytes a letter.
 _QUESTION_BYTES = {
     "Latn": 50, "Arab": 80, "Cyrl": 90, "Grek": 90, "Hebr": 80, "Hani": 50, "Hira": 65, "Hang": 60,
@@ -103,9 +108,13 @@ class Usage:
     prompt_tokens, completion_tokens : int
         Of the answers that were not cached, as the server counts them.
     retried : Counter of str to int
-        Answers that were asked for again, by what was wrong with them.
+        Answers that were no good, by what was wrong with them.
+    refused : Counter of str to int
+        Prompts that the server will not answer however often it is asked, by the reason.
     failed : Counter of str to int
         By language, passages that are left without queries because no attempt was right.
+    examples : dict of str to str
+        How the first answer of each kind of fault begins, or what the server said.
     """
 
     requests: int = 0
@@ -113,14 +122,23 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     retried: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: Usage) -> None:
         """Count another's too."""
         for name in ("requests", "cached", "prompt_tokens", "completion_tokens"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.retried += other.retried
+        self.refused += other.refused
         self.failed += other.failed
+        self.examples = {**other.examples, **self.examples}
+
+    def note(self, counts: Counter[str], fault: str, said: str) -> None:
+        """Count a fault, and keep what was said where it is the first of its kind."""
+        counts[fault] += 1
+        self.examples.setdefault(fault, " ".join(said.split())[:_EXAMPLE])
 
     def lines(self, left: str = "passages are left without queries") -> list[str]:
         """The counts in words, one fact a line; `left` says what `failed` counts."""
@@ -130,12 +148,26 @@ class Usage:
         ]
         for counts, what in (
             (self.retried, "answers were not as they must be"),
+            (self.refused, "prompts were not answered at all"),
             (self.failed, left),
         ):
             if counts:
                 parts = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
                 found.append(f"{counts.total():,} {what}: {parts}")
+        for fault in (*self.retried, *self.refused):
+            if example := self.examples.get(fault):
+                found.append(f"{fault}, the first one: {example}")
+            if remedy := _REMEDIES.get(fault):
+                found.append(f"{fault}: {remedy}")
         return found
+
+    def reasons(self) -> str:
+        """What was wrong, on one line."""
+        counts = self.retried + self.refused
+        return "; ".join(
+            f"{fault} {count:,}" + f" ({self.examples[fault]})" * bool(self.examples.get(fault))
+            for fault, count in counts.most_common()
+        )
 
 
 def generate_block(
@@ -151,7 +183,7 @@ def generate_block(
     """The queries of some passages, asked for concurrently.
 
     One request is for one passage and language. What was answered before comes from the client's
-    cache, good answers and bad, so that a run taken up again ends as it would have.
+    cache where it was good; what was no good is asked again.
 
     Parameters
     ----------
@@ -210,21 +242,32 @@ def generate_block(
 def _queries(
     passage: Passage, language: str, count: int, settings: ChatSettings, client: ChatClient
 ) -> tuple[list[str], Usage]:
-    usage = Usage()
+    usage, asked = Usage(), settings.prompt
+
+    def read(answer: Answer) -> list[str] | str:
+        if answer.fault:
+            return answer.fault
+        return parse_answer(
+            answer.text, language, count, asked.heading, asked.longest, questions=asked.questions
+        )
+
     for attempt in range(settings.attempts):
-        answer = client.ask(settings.request(passage, language, count, attempt), attempt)
+        answer = client.ask(
+            settings.request(passage, language, count, attempt),
+            attempt,
+            usable=lambda answer: isinstance(read(answer), list),
+        )
         usage.requests += 1
         usage.cached += answer.cached
         if not answer.cached:
             usage.prompt_tokens += answer.prompt_tokens
             usage.completion_tokens += answer.completion_tokens
-        found: list[str] | str = "cut off"
-        if answer.whole:
-            asked = settings.prompt
-            found = parse_answer(answer.text, language, count, asked.heading, asked.longest)
+        found = read(answer)
         if isinstance(found, list):
             return found, usage
-        usage.retried[found] += 1
+        usage.note(usage.refused if answer.lasting else usage.retried, found, answer.text)
+        if answer.lasting:
+            break
     usage.failed[language] += 1
     return [], usage
 

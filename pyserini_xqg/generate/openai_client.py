@@ -11,11 +11,20 @@ import sqlite3
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.generate.completions import (
+    CUT,
+    PROMPT_FAULTS,
+    TOO_LONG,
+    Answer,
+    ServerError,
+    message_of,
+    read_completion,
+)
 
 # Too many requests, or the server's own trouble: time may mend these.
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
@@ -26,33 +35,25 @@ _HINTS = {
     400: "check --model and --extra-body",
     422: "check --model and --extra-body",
 }
+_ALWAYS = {401, 404}  # whatever is asked
+_OVERLOADED = {429, 529}
+# Where a server says what it thinks of one request.
+_OF_A_REQUEST = {400, 403, 422}
+# So many prompts in turn are refused for reasons of their own; after that it is the settings, or
+# money. Fewer where nothing has been answered yet.
+_MOST_REFUSED, _MOST_AT_FIRST = 10, 3
 _LONGEST_WAIT = 60.0
 
 
-class Answer(NamedTuple):
-    """What a server answered.
+class _Trouble(NamedTuple):
+    """Something that may pass, and the seconds that the server asks to wait."""
 
-    Attributes
-    ----------
-    text : str
-        Empty where it refused.
-    whole : bool
-        False where it was cut off at the limit of tokens.
-    prompt_tokens, completion_tokens : int
-        As the server counts them; 0 where it does not say.
-    cached : bool
-        Whether an earlier run had asked this.
-    """
-
-    text: str
-    whole: bool
-    prompt_tokens: int
-    completion_tokens: int
-    cached: bool = False
+    what: str
+    wait: float | None = None
 
 
 class ChatClient:
-    """A chat server, with a cache of its answers on disk. Threads may share it.
+    """A chat server, with a cache of its good answers on disk. Threads may share it.
 
     The key is taken from OPENAI_API_KEY where that is set; it is neither kept nor shown. An answer
     is found again by its request, wherever the server was then.
@@ -94,7 +95,8 @@ class ChatClient:
         self._timeout, self._retries, self._backoff = timeout, retries, backoff
         # A redirect would carry the key to another host.
         self._opener = urllib.request.build_opener(_NoRedirect)
-        self._reached = False
+        self._reached = self._answered = False
+        self._refused_in_turn = 0
         self._stop = threading.Event()
         self._lock = threading.Lock()
         Path(cache).parent.mkdir(parents=True, exist_ok=True)
@@ -110,8 +112,14 @@ class ChatClient:
                 f"{cache}: no cache of answers ({error}); give another name or remove it"
             ) from None
 
-    def ask(self, body: Mapping[str, Any], attempt: int = 0) -> Answer:
-        """The answer to a request, from the cache where it was asked before.
+    def ask(
+        self,
+        body: Mapping[str, Any],
+        attempt: int = 0,
+        *,
+        usable: Callable[[Answer], bool] = lambda answer: not answer.fault,
+    ) -> Answer:
+        """The answer to a request, from the cache where a usable one is there.
 
         Parameters
         ----------
@@ -119,27 +127,35 @@ class ChatClient:
             In JSON types.
         attempt : int
             Asking the same thing once more needs another number.
+        usable : callable
+            Whether an answer is worth keeping: no other one is cached, so that a server that was
+            mended, or a reader that has learnt more, is not held up by what was there before.
 
         Raises
         ------
         XqgError
-            If the server refuses, or its trouble does not pass.
+            If the server refuses whatever it is asked, or its trouble does not pass.
         """
-        content = json.dumps(body, ensure_ascii=False, sort_keys=True).encode()
+        content = json.dumps(body, ensure_ascii=False, sort_keys=True).encode(errors="replace")
         key = hashlib.sha256(f"{attempt}\n".encode() + content).digest()
         with self._lock:
             row = self._db.execute(
-                "select text, whole, prompt_tokens, completion_tokens from answers "
-                "where request = ?",
+                "select text, prompt_tokens, completion_tokens from answers "
+                "where request = ? and whole",
                 (key,),
             ).fetchone()
         if row:
-            return Answer(row[0], bool(row[1]), row[2], row[3], cached=True)
-        answer = self._read(self._send(content))
-        with self._lock:
-            self._db.execute(
-                "insert or ignore into answers values (?, ?, ?, ?, ?)", (key, *answer[:4])
-            )
+            answer = Answer(str(row[0]), "", False, row[1], row[2], cached=True)
+            if usable(answer):
+                self._answered = True
+                return answer
+        answer = self._send(content)
+        if usable(answer):
+            with self._lock:
+                self._db.execute(
+                    "insert or replace into answers values (?, ?, 1, ?, ?)",
+                    (key, answer.text, answer.prompt_tokens, answer.completion_tokens),
+                )
         return answer
 
     def stop(self) -> None:
@@ -150,39 +166,22 @@ class ChatClient:
         """Close the cache."""
         self._db.close()
 
-    def _send(self, content: bytes) -> bytes:
+    def _send(self, content: bytes) -> Answer:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get("OPENAI_API_KEY", "").strip():
             if not key.isascii() or not key.isprintable() or " " in key:
                 raise XqgError("OPENAI_API_KEY is no key: it holds white space or is not ASCII")
             headers["Authorization"] = f"Bearer {key}"
+        trouble = ""
         for retry in range(self._retries + 1):
             if self._stop.is_set():
                 raise XqgError("given up, because another request failed")
-            wait = self._backoff * 2**retry
-            request = urllib.request.Request(self._url, content, headers)
-            try:
-                with self._opener.open(request, timeout=self._timeout) as response:
-                    answer: bytes = response.read()
-                self._reached = True
-                return answer
-            except urllib.error.HTTPError as error:
-                self._reached = True
-                trouble = f"{error.code} {error.reason}{_message(error)}"
-                if error.code not in _PASSING:
-                    hint = _HINTS.get(error.code, "check --base-url")
-                    raise XqgError(f"{self._url} answered {trouble}; {hint}") from None
-                wait = _seconds(error.headers.get("Retry-After"), wait)
-            except (OSError, http.client.HTTPException) as error:
-                reason = error.reason if isinstance(error, urllib.error.URLError) else error
-                trouble = str(reason) or type(reason).__name__
-                # Nobody there from the start is a mistake; a server that was there may come back.
-                if not self._reached and not isinstance(reason, TimeoutError):
-                    raise XqgError(
-                        f"cannot reach {self._url}: {trouble}; is the server running, and is "
-                        "--base-url right?"
-                    ) from None
+            found = self._try(urllib.request.Request(self._url, content, headers))
+            if isinstance(found, Answer):
+                return found
+            trouble = found.what
             if retry < self._retries:
+                wait = self._backoff * 2**retry if found.wait is None else found.wait
                 # Not all threads at the same moment again.
                 self._stop.wait(min(wait, _LONGEST_WAIT) * random.uniform(1.0, 1.25))
         raise XqgError(
@@ -190,23 +189,64 @@ class ChatClient:
             "again later, answers so far are kept"
         )
 
-    def _read(self, content: bytes) -> Answer:
+    def _try(self, request: urllib.request.Request) -> Answer | _Trouble:
+        """Ask once."""
         try:
-            answer = json.loads(content)
-            choice = answer["choices"][0]
-            text = choice["message"].get("content") or ""
-            usage = answer.get("usage") or {}
-            return Answer(
-                str(text).encode(errors="replace").decode(),  # half a surrogate pair is no text
-                choice.get("finish_reason") != "length",
-                int(usage.get("prompt_tokens") or 0),
-                int(usage.get("completion_tokens") or 0),
+            with self._opener.open(request, timeout=self._timeout) as response:
+                self._reached = True
+                content: bytes = response.read()
+        except urllib.error.HTTPError as error:
+            self._reached = True
+            said = message_of(error)
+            what = f"{error.code} {error.reason}" + (f" ({said})" if said else "")
+            return self._judge(error.code, what, _seconds(error.headers.get("Retry-After")))
+        except (OSError, http.client.HTTPException) as error:
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            what = str(reason) or type(reason).__name__
+            # Nobody there from the start is a mistake; a server that was there, or that took the
+            # connection and broke it off, may come back.
+            nobody = isinstance(error, urllib.error.URLError) and not isinstance(
+                reason, (TimeoutError, ConnectionResetError, BrokenPipeError)
             )
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            start = content[:80].decode(errors="replace")
-            raise XqgError(
-                f"{self._url} answered no chat completion but {start!r}; check --base-url"
-            ) from None
+            if nobody and not self._reached:
+                raise XqgError(
+                    f"cannot reach {self._url}: {what}; is the server running, and is --base-url "
+                    "right?"
+                ) from None
+            return _Trouble(what)
+        found = read_completion(content)
+        if isinstance(found, ServerError):
+            return self._judge(found.code, f"an error ({found.message})", None)
+        if isinstance(found, Answer):
+            self._answered, self._refused_in_turn = True, 0
+            return found
+        # Cut off on the way, or a page of what stands before the server; from the start it is
+        # another service.
+        if self._answered or not content.strip() or (content.lstrip()[:1] == b"{" and found == CUT):
+            return _Trouble(f"answered no chat completion but {_start(content)}")
+        raise XqgError(
+            f"{self._url} answered no chat completion but {_start(content)}; check --base-url"
+        )
+
+    def _judge(self, code: int | None, what: str, wait: float | None) -> Answer | _Trouble:
+        """What an error means: for this request, for a while, or for the whole run."""
+        if code in _ALWAYS:
+            raise XqgError(f"{self._url} answered {what}; {_HINTS[code]}")
+        for fault, said in PROMPT_FAULTS.items():
+            if said.search(what) and code not in _OVERLOADED:
+                return Answer(what, fault, lasting=True)
+        if code == 413:
+            return Answer(what, TOO_LONG, lasting=True)
+        if code is None or code in _PASSING or 500 <= code < 600:
+            return _Trouble(what, wait)
+        if code not in _OF_A_REQUEST:
+            raise XqgError(f"{self._url} answered {what}; {_HINTS.get(code, 'check --base-url')}")
+        # A prompt that this server does not like, or settings: these it refuses with every prompt.
+        with self._lock:
+            self._refused_in_turn += 1
+            if self._refused_in_turn > (_MOST_REFUSED if self._answered else _MOST_AT_FIRST):
+                raise XqgError(f"{self._url} answered {what}; {_HINTS[code]}")
+        return Answer(what, "refused by the server", lasting=True)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -214,24 +254,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _message(error: urllib.error.HTTPError) -> str:
-    """The server's own words, on one line."""
-    try:
-        content = error.read(4096).decode(errors="replace")
-    except (OSError, http.client.HTTPException):
-        return ""
-    try:
-        found = json.loads(content)
-        inner = found.get("error", found)
-        content = inner.get("message", content) if isinstance(inner, dict) else str(inner)
-    except (ValueError, AttributeError):
-        pass
-    content = " ".join(str(content).split())[:200]
-    return f" ({content})" if content else ""
+def _start(content: bytes) -> str:
+    return repr(content[:80].decode(errors="replace"))
 
 
-def _seconds(retry_after: str | None, default: float) -> float:
+def _seconds(retry_after: str | None) -> float | None:
     try:
         return max(float(retry_after or ""), 0.0)
     except ValueError:  # a date, or nothing
-        return default
+        return None

@@ -1,19 +1,16 @@
-"""What a chat server is asked, and how strictly its answer is read."""
+"""What a chat server is asked."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pyserini_xqg.collection.languages import NAMES
 from pyserini_xqg.collection.records import Passage
-from pyserini_xqg.collection.scripts import in_scripts_of, normalise
+from pyserini_xqg.generate.answers import MAX_CHARACTERS
 
 Messages = list[dict[str, str]]
 
-#: A longer line is no question.
-MAX_CHARACTERS = 300
 _SYSTEM = (
     "You write the questions that people would type into a search engine to find a given "
     "passage. Each question is answered by the passage, names what it asks about, and makes sense "
@@ -66,12 +63,15 @@ class ChatPrompt(NamedTuple):
         About what the answer holds beside the queries.
     longest : int
         Characters; a longer line is a fault.
+    questions : bool
+        Whether it asks for questions.
     """
 
     messages: Callable[[Passage, str, int], Messages]
     heading: str = ""
     extra_bytes: int = 0
     longest: int = MAX_CHARACTERS
+    questions: bool = True
 
 
 def _few_shot(passage: Passage, lang: str, count: int) -> Messages:
@@ -112,43 +112,3 @@ def language_name(code: str) -> str:
     if name is None:
         return f"the language with the BCP 47 code {code}"
     return f"{name} ({code})" if "-" in code else name
-
-
-def parse_answer(
-    answer: str, language: str, count: int, heading: str = "", longest: int = MAX_CHARACTERS
-) -> list[str] | str:
-    """The queries in an answer, or in a word or two what is wrong with it.
-
-    Parameters
-    ----------
-    answer : str
-        A reasoning model's thoughts before it are left out, and so are list marks before a line.
-    language : str
-    count : int
-        How many there must be, all different, in the language's script, and of a sane length.
-    heading : str
-        The line after which they begin.
-    longest : int
-        Characters of a line.
-    """
-    text = re.sub(r"\A\s*<think>.*?</think>", "", answer, flags=re.DOTALL)
-    lines = [line.strip() for line in text.splitlines()]
-    if heading:
-        places = [place for place, line in enumerate(lines) if line.strip("*# ") == heading]
-        if len(places) != 1:
-            return "no heading"
-        lines = lines[places[0] + 1 :]
-    found = [re.sub(r"^(\d{1,2}[.)]|[-*•])\s+", "", line) for line in lines if line]
-    return _fault(found, language, count, longest) or found
-
-
-def _fault(found: Sequence[str], language: str, count: int, longest: int) -> str:
-    if len(found) != count:
-        return "number of lines"
-    if len({normalise(line) for line in found}) != count:
-        return "twice the same"
-    if any(len(line) > longest for line in found):
-        return "too long"
-    if not all(in_scripts_of(line, language) for line in found):
-        return "wrong script"
-    return ""

@@ -35,12 +35,26 @@ def add_server_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
     add("--temperature", type=float, default=0.7, help="of the sampling")
     add("--concurrency", type=int, default=8, help="requests at a time")
     add("--attempts", type=int, default=4, help="until an answer is as it must be")
+    add("--max-tokens", type=int, help="of an answer; reasoning models need thousands")
+    add("--max-passage", type=int, help="characters of a passage that are sent")
     add("--timeout", type=float, default=120.0, help="seconds to wait for an answer")
     add("--extra-body", default="{}", metavar="JSON", help="further fields of each request")
     return group
 
 
-def extra_body(text: str) -> dict[str, Any]:
+def chat_settings(given: argparse.Namespace) -> dict[str, Any]:
+    """What the options of a server say of its answers, as `ChatSettings` takes it."""
+    of_each = {name: getattr(given, name) for name in ("max_tokens", "max_passage")}
+    return {
+        "temperature": given.temperature,
+        "seed": given.seed,
+        "attempts": given.attempts,
+        "extra_body": _extra_body(given.extra_body),
+        **{name: value for name, value in of_each.items() if value is not None},
+    }
+
+
+def _extra_body(text: str) -> dict[str, Any]:
     """What ``--extra-body`` says.
 
     Raises

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyserini_xqg.base.errors import NothingMadeError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.languages import check_language
@@ -65,7 +67,8 @@ def generate_served(
     Raises
     ------
     XqgError
-        For bad input, or a server that cannot be reached or refuses.
+        For bad input, a server that cannot be reached or refuses, and where no passage of the
+        first block gets a query.
     """
     output, codes = Path(output), _codes(languages)
     check_file_name(output)
@@ -89,6 +92,9 @@ def generate_served(
                     passages, codes, num_queries, settings=settings, client=client,
                     concurrency=concurrency, usage=usage,
                 )  # fmt: skip
+                if not folder.blocks and not any(texts for of in found for texts in of.values()):
+                    shutil.rmtree(folder.partial)  # a next run may have other settings
+                    raise NothingMadeError(f"nothing was generated: {usage.reasons()}")
                 by_language = {code: [of[code] for of in found] for code in codes}
                 rows = as_rows([passage.docid for passage in passages], by_language)
                 folder.append(len(passages), {ROWS: pack(rows) if packed else rows})

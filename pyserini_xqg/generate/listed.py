@@ -1,0 +1,210 @@
+"""Lists as models write them: what stands before, behind and around the items."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from pyserini_xqg.collection.languages import NAMES
+
+# "Question" or "query" in the languages of `NAMES`, as models label what they write.
+_LABELS = (
+    "q", "question", "query", "search query", "questions", "item", "option", "ጥያቄ", "سؤال",
+    "السؤال", "въпрос", "প্রশ্ন", "pregunta", "otázka", "spørgsmål", "frage", "ερώτηση", "ερώτημα",
+    "consulta", "küsimus", "پرسش", "سوال", "kysymys", "kysely", "requête", "પ્રશ્ન", "tambaya",
+    "שאלה", "प्रश्न", "सवाल", "pitanje", "kérdés", "pertanyaan", "ajụjụ", "domanda", "質問", "問題",
+    "問", "問い", "សំណួរ", "ಪ್ರಶ್ನೆ", "질문", "문제", "klausimas", "jautājums", "ചോദ്യം", "soalan",
+    "မေးခွန်း", "vraag", "spørsmål", "ਸਵਾਲ", "ਪ੍ਰਸ਼ਨ", "pytanie", "پوښتنه", "pergunta", "întrebare",
+    "întrebarea", "вопрос", "ikibazo", "vprašanje", "su'aal", "pyetje", "pyetja", "питање", "fråga",
+    "swali", "swali la", "கேள்வி", "వివరణ ప్రశ్న", "ప్రశ్న", "คำถาม", "คำถามที่", "tanong", "soru",
+    "питання", "запитання", "savol", "câu hỏi", "câu", "ìbéèrè", "ibeere", "问题", "提问", "问",
+    "umbuzo",
+)  # fmt: skip
+_LABEL = "|".join(map(re.escape, sorted(_LABELS, key=len, reverse=True)))
+_HAN = "一二三四五六七八九十"
+_ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
+_STRONG = r"(?:\*\*|__|\*)?"
+_CLOSING = r"(?:[.．。)）\]】〕:：、]|[-–—](?=\s)|\uFE0F?\u20E3)+"
+_NUMBERED = re.compile(
+    rf"{_STRONG}[(（\[【〔#]?\s*(?:(?P<label>{_LABEL})\s*(?:no\.?|nr\.?|n[.º°]|№|[#.\-_])?\s*|第)?"
+    rf"(?P<number>\d{{1,3}}|[①-⑳❶-❿⓵-⓾]|[{_HAN}](?=[、.．：:])|[a-jA-J](?=[.)])|[ivx]{{1,4}}(?=[.)]))(?:(?<=\d)[问問题題])?"
+    rf"(?P<closing>\s*{_STRONG}\s*{_CLOSING}{_STRONG}|\s*{_STRONG}(?=\s)|(?<=[①-⓾]))\s*",
+    re.IGNORECASE,
+)
+_LABELLED = re.compile(rf"{_STRONG}(?:{_LABEL})\s*{_STRONG}\s*[:：]{_STRONG}\s*", re.IGNORECASE)
+_BULLET = re.compile(
+    r"(?:[-*•‣▪●○◦–—·➤➢►▶→+]|\\-)[ \t\u00a0\u3000]+|[•‣▪●・➤➢►▶]\s*|[-–—](?=[^\W\d])"
+)
+_BOX = re.compile(r"\[[ xX]?\]\s+")
+_HEADING = re.compile(r"#{1,6}\s+|>\s*")
+_WRAPS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\*\*((?:(?!\*\*).)+)\*\*", r"__((?:(?!__).)+)__", r"\*([^*]+)\*", r"_([^_]+)_",
+        r"`+([^`]+)`+", r"<(?P<tag>[a-zA-Z]\w*)(?:\s[^<>]*)?>(?P<inner>.+)</(?P=tag)>",
+    )
+)  # fmt: skip
+_QUOTES = {
+    '"': '"', "“": "”", "”": "”", "„": "“”\"", "‟": "”", "«": "»", "»": "«", "‹": "›",
+    "›": "‹",
+    "'": "'", "‘": "’", "’": "’", "‚": "‘’", "「": "」", "『": "』", "｢": "｣", "＂": "＂",
+    "〝": "〟〞", "《": "》", "〈": "〉", "‛": "’", "´": "´", "＇": "＇",
+}  # fmt: skip
+_ALL_QUOTES = "".join({*_QUOTES, *"".join(_QUOTES.values())})
+_INNER_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)|(?<=\w)['’](?= )")
+_OPENING = re.compile(
+    r"(?:(?:sure|certainly|of course|okay|ok|absolutely|great)(?: thing)?[,.!:]?\s+)?"
+    r"(?:here(?:'s|’s| is| are)|below (?:is|are)|these are|the following)\b"
+    r"[^:：?？]{0,160}[:：]\s*",
+    re.IGNORECASE,
+)
+
+
+def items_of(lines: Sequence[str], count: int) -> list[str]:
+    """The items of a list: where marked lines stand between others, only these.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        Not blank.
+    count : int
+        How many items there should be.
+    """
+    for mark in (_number_of, lambda line: 0 if _BULLET.match(line) else None):
+        places = [place for place, line in enumerate(lines) if mark(line) is not None]
+        if (
+            len(places) == count < len(lines)
+            and places == list(range(places[0], places[0] + count))
+            and (mark is not _number_of or _in_turn([_number_of(lines[p]) for p in places]))
+        ):
+            return [lines[place] for place in places]
+    return list(lines)
+
+
+def unlisted(items: Sequence[str], language: str) -> list[str]:
+    """The items without list marks, labels, emphasis and quotes.
+
+    What could belong to a query is taken away only where all items have it, and numbers only where
+    they count: a question may begin with a year, be about a quotation, or have words in bold.
+    """
+    found = [item.strip() for item in items]
+    name = re.escape(NAMES.get(language.split("-")[0], language))
+    tongue = re.compile(
+        rf"{_STRONG}[(\[]?(?:{name}|{re.escape(language)})(?:[)\]]{_STRONG}[:：]?|{_STRONG}\s*[:：]){_STRONG}\s*",
+        re.IGNORECASE,
+    )
+    steps: tuple[Callable[[list[str]], list[str] | None], ...] = (
+        lambda texts: _cut_each(texts, _BULLET),
+        lambda texts: _cut_all(texts, _BOX),
+        lambda texts: _cut_all(texts, _HEADING),
+        _unwrapped,
+        _unquoted,
+        _unnumbered,
+        lambda texts: _cut_all(texts, _LABELLED),
+        lambda texts: _cut_all(texts, tongue),
+    )
+    for _ in range(6):  # such as a number, in bold, in quotes
+        before = found
+        for step in steps:
+            found = [text.strip() for text in step(found) or found]
+        if found == before:
+            break
+    return found
+
+
+def without_opening(text: str) -> str:
+    """A line without an introduction that goes before on the same line, in English."""
+    opening = _OPENING.match(text)
+    return text[opening.end() :] if opening and text[opening.end() :].strip() else text
+
+
+def _cut_each(texts: list[str], mark: re.Pattern[str]) -> list[str] | None:
+    rests = [text[found.end() :] if (found := mark.match(text)) else text for text in texts]
+    return rests if all(rests) else None
+
+
+def _cut_all(texts: list[str], mark: re.Pattern[str]) -> list[str] | None:
+    return _cut_each(texts, mark) if all(map(mark.match, texts)) else None
+
+
+def _unwrapped(texts: list[str]) -> list[str] | None:
+    for wrap in _WRAPS:
+        found = [wrap.fullmatch(text) for text in texts]
+        if all(found):
+            return [
+                match.group("inner" if "inner" in wrap.groupindex else 1)
+                for match in found
+                if match
+            ]
+    return None
+
+
+def _unquoted(texts: list[str]) -> list[str] | None:
+    listed = len(texts) > 1 and all(re.search(r".[\"'”’][,;]$", text) for text in texts[:-1])
+    found = []
+    for text in texts:
+        text = text.rstrip(",; ") if text[:1] in _QUOTES else text
+        inner = text[1:-1]
+        if len(text) < 3 or text[-1] not in _QUOTES.get(text[0], ""):
+            return None
+        if text[0] == text[-1] == '"' and '\\"' in inner:
+            inner = inner.replace('\\"', "”")  # a quote that the outer ones did not end
+        bare = _INNER_APOSTROPHE.sub("", inner) if text[0] in "'‘’‚‛" else inner
+        if not listed and (text[0] in bare or text[-1] in bare):
+            return None
+        found.append(text[1:-1].replace('\\"', '"'))
+    return found
+
+
+def _unnumbered(texts: list[str]) -> list[str] | None:
+    found = [_NUMBERED.match(text) for text in texts]
+    if not _in_turn([_number_of(text) for text in texts]):
+        return None
+    marks = [match for match in found if match]
+    rests = [text[match.end() :] for text, match in zip(texts, marks, strict=True)]
+    if len(texts) == 1 and not marks[0]["label"]:
+        # One line does not count: "1. maailmansota", "A. Lincoln" and "1 Peter" are no marks.
+        closed = marks[0]["closing"].strip() and marks[0]["number"].isdecimal()
+        if not closed or rests[0][:1].islower():
+            return None
+    return rests if all(rests) else None
+
+
+def _number_of(text: str) -> int | None:
+    """The number in the list mark that a line begins with, if it can be one."""
+    found = _NUMBERED.match(text)
+    if not found:
+        return None
+    rest, closing, label = text[found.end() :], found["closing"].strip("*_ "), found["label"]
+    glued = not text[: found.end()][-1:].isspace()
+    if glued and rest[:1].isnumeric() and closing[-1:] in (".", "．", ":", "："):
+        return None  # 3.5, 12:30
+    if not closing and not label and found["number"][0] not in "①②③④⑤⑥⑦⑧⑨⑩" and rest[:1].islower():
+        return None
+    return _value(found["number"])
+
+
+def _value(number: str) -> int:
+    if number.isdecimal():
+        return int(number)
+    if number in _HAN:
+        return _HAN.index(number) + 1
+    if number.lower() in _ROMAN and number.lower() not in ("c", "d"):
+        return _ROMAN.index(number.lower()) + 1
+    if number.isalpha():
+        return ord(number.lower()) - ord("a") + 1 if len(number) == 1 else -1
+    return round(unicodedata.numeric(number, -1.0))
+
+
+def _in_turn(numbers: Sequence[int | None]) -> bool:
+    """Whether numbers count from 0 or 1."""
+    return (
+        bool(numbers)
+        and numbers[0] in (0, 1)
+        and all(
+            after is not None and before is not None and after == before + 1
+            for before, after in pairwise(numbers)
+        )
+    )
