@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """A chat server; `answer` makes of a request's body an answer's text, or a raw answer."""
+    """A chat server; `answer` makes of a request's body an answer's text, or a raw answer, or a
+    function that does with the handler what it likes."""
 
     daemon_threads = True
 
@@ -36,6 +37,9 @@ class Handler(BaseHTTPRequestHandler):
         found = server.answer(body, number)
         with server.lock:
             server.at_once -= 1
+        if callable(found):  # something other than an answer
+            found(self)
+            return
         status, extra, content = found if isinstance(found, tuple) else (200, {}, completion(found))
         try:
             self.send_response(status)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.commands import Parser
-from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.errors import NothingMadeError, XqgError, run_command
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.expand.expander import TRANSLATE, QueryExpander
@@ -112,6 +112,8 @@ def _served(given: argparse.Namespace) -> tuple[dict[str, Any], AbstractContextM
         writer = ChatWriter(settings, client, given.concurrency)
         try:
             yield writer
+        except NothingMadeError as error:
+            raise NothingMadeError(f"{error}: {writer.usage.reasons()}") from None
         finally:
             client.close()
         for line in writer.usage.lines("topics are left without an answer"):

@@ -149,8 +149,8 @@ def _error_of(error: Any) -> ServerError:
     # What it is called says more than the words of some servers.
     kinds = [name for name in (error.get("type"), code) if isinstance(name, str)]
     kinds = [_one_line(name) for name in kinds if name not in words and not name.isdigit()]
-    known = isinstance(code, int | str) and re.fullmatch(r"[45]\d\d", str(code))
-    return ServerError(int(code) if known else None, "; ".join([words, *kinds]))
+    number = re.fullmatch(r"[45]\d\d", str(code))
+    return ServerError(int(number[0]) if number else None, "; ".join([words, *kinds]))
 
 
 def _fault_of(reason: Any) -> str:

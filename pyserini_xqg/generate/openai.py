@@ -251,12 +251,14 @@ def _queries(
             answer.text, language, count, asked.heading, asked.longest, questions=asked.questions
         )
 
-    for attempt in range(settings.attempts):
-        answer = client.ask(
-            settings.request(passage, language, count, attempt),
-            attempt,
-            usable=lambda answer: isinstance(read(answer), list),
-        )
+    def usable(answer: Answer) -> bool:
+        return isinstance(read(answer), list)
+
+    bodies = [settings.request(passage, language, count, n) for n in range(settings.attempts)]
+    kept = (client.recall(body, attempt) for attempt, body in enumerate(bodies))
+    good = next((answer for answer in kept if answer and usable(answer)), None)
+    for attempt, body in enumerate(bodies):
+        answer = good or client.ask(body, attempt, usable=usable)
         usage.requests += 1
         usage.cached += answer.cached
         if not answer.cached:

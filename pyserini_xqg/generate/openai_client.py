@@ -136,27 +136,34 @@ class ChatClient:
         XqgError
             If the server refuses whatever it is asked, or its trouble does not pass.
         """
-        content = json.dumps(body, ensure_ascii=False, sort_keys=True).encode(errors="replace")
-        key = hashlib.sha256(f"{attempt}\n".encode() + content).digest()
-        with self._lock:
-            row = self._db.execute(
-                "select text, prompt_tokens, completion_tokens from answers "
-                "where request = ? and whole",
-                (key,),
-            ).fetchone()
-        if row:
-            answer = Answer(str(row[0]), "", False, row[1], row[2], cached=True)
-            if usable(answer):
-                self._answered = True
-                return answer
-        answer = self._send(content)
+        if (kept := self.recall(body, attempt)) and usable(kept):
+            return kept
+        answer = self._send(_content(body))
         if usable(answer):
             with self._lock:
                 self._db.execute(
                     "insert or replace into answers values (?, ?, 1, ?, ?)",
-                    (key, answer.text, answer.prompt_tokens, answer.completion_tokens),
+                    (
+                        _key(body, attempt),
+                        answer.text,
+                        answer.prompt_tokens,
+                        answer.completion_tokens,
+                    ),
                 )
         return answer
+
+    def recall(self, body: Mapping[str, Any], attempt: int = 0) -> Answer | None:
+        """What an earlier run had for an answer, if any; the parameters are those of `ask`."""
+        with self._lock:
+            row = self._db.execute(
+                "select text, prompt_tokens, completion_tokens from answers "
+                "where request = ? and whole",
+                (_key(body, attempt),),
+            ).fetchone()
+        if row is None:
+            return None
+        self._answered = True
+        return Answer(str(row[0]), "", False, row[1], row[2], cached=True)
 
     def stop(self) -> None:
         """Make requests that wait give up, because another one failed."""
@@ -252,6 +259,14 @@ class ChatClient:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
+
+
+def _content(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, sort_keys=True).encode(errors="replace")
+
+
+def _key(body: Mapping[str, Any], attempt: int) -> bytes:
+    return hashlib.sha256(f"{attempt}\n".encode() + _content(body)).digest()
 
 
 def _start(content: bytes) -> str:

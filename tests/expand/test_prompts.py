@@ -6,7 +6,7 @@ from pyserini_xqg.collection.languages import NAMES
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.collection.topics import KINDS
 from pyserini_xqg.expand.prompts import EXPANSION_PROMPTS, STRATEGIES, TASKS
-from pyserini_xqg.generate.openai_prompts import parse_answer
+from pyserini_xqg.generate.answers import parse_answer
 
 CODES = {name: code for code, name in NAMES.items()}
 
@@ -46,7 +46,7 @@ def test_the_examples_answer_as_the_real_ones_must(name):
         assert f" {len(shot.answers)} different" in asked["content"]
         found = parse_answer(
             answer["content"], CODES[shot.language], len(shot.answers), prompt.heading,
-            prompt.longest,
+            prompt.longest, questions=prompt.questions,
         )  # fmt: skip
         assert found == list(shot.answers)
 

@@ -48,7 +48,8 @@ def test_each_kind_has_its_prompt_and_sampling(t5):
 def test_a_chat_model_of_ones_own(tmp_path):
     template = "{% for m in messages %}{{ m['content'] }} {% endfor %}"
     writer = LocalWriter(LocalSettings(str(make_chat(tmp_path, template)), max_new_tokens=6), "cpu")
-    assert len(writer.write("passage", TOPICS[:1], "fi", 3)[0]) == 3
+    # What ends in a colon, as random text may, is taken for an introduction.
+    assert 1 < len(writer.write("passage", TOPICS[:1], "fi", 3)[0]) <= 3
 
 
 def test_a_model_that_is_not_there(tmp_path):
@@ -74,7 +75,7 @@ def test_a_chat_server(tmp_path, monkeypatch):
         writer = ChatWriter(ExpansionChat("m", "chain-of-thought passage", attempts=2), client)
         assert writer.write("passage", TOPICS, "te", 2) == [["ఒకటి", "రెండు"], [], ["ఒకటి", "రెండు"]]
         assert writer.usage.failed == {"te": 1}
-        assert writer.usage.lines("topics failed")[-1] == "1 topics failed: te 1"
+        assert "1 topics failed: te 1" in writer.usage.lines("topics failed")
         assert writer.write("translation", TOPICS[:1], "te", 1) == [["ఒకటి"]]
         assert "translate" in server.requests[-1]["messages"][0]["content"]
         long = writer.write("passage", [Passage("9", "", "long")], "en", 1)
