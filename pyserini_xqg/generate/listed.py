@@ -166,8 +166,9 @@ def _unnumbered(texts: list[str]) -> list[str] | None:
     rests = [text[match.end() :] for text, match in zip(texts, marks, strict=True)]
     if len(texts) == 1 and not marks[0]["label"]:
         # One line does not count: "1. maailmansota", "A. Lincoln" and "1 Peter" are no marks.
-        closed = marks[0]["closing"].strip() and marks[0]["number"].isdecimal()
-        if not closed or rests[0][:1].islower():
+        closing = marks[0]["closing"].strip("*_ ")
+        ordinal = closing in (".", "-") and rests[0][:1].islower()
+        if not closing or ordinal or not marks[0]["number"].isdecimal():
             return None
     return rests if all(rests) else None
 

@@ -60,6 +60,7 @@ _WRAPPER = re.compile(
     r"[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+_ENDS, _CLOSERS = "?？؟፧.!。！…।॥።", "\"'”’»)）」』*"
 _FENCED = re.compile(
     r"^[ \t]*(```|~~~)(?:[ \t]*(?:json[l5]?|te?xt|plaintext|python|py|markdown|md|csv|xml|yaml)\b"
     r"|[ \t]*[\w+-]*[ \t]*(?=\n))?(.*?)(?:\1|\Z)",
@@ -138,7 +139,7 @@ def _is_apart(mark: re.Match[str]) -> bool:
     after = mark.string[mark.end() :].partition("\n")[0]
     for pattern in (_END, _TOKEN, _WORDY):
         before, after = (pattern.sub("", part).strip() for part in (before, after))
-    return not before or not after or not (before[-1].isalnum() or after[0] in "?？؟")
+    return not before or not after or before.rstrip(_CLOSERS)[-1:] in _ENDS
 
 
 def _opening(text: str) -> re.Match[str] | None:

@@ -359,12 +359,16 @@ def test_a_chat_model_through_its_template(tmp_path, corpus):
     assert len({tuple(json.loads(row)["generated_queries"]["te"]) for row in rows}) > 20
 
 
-def test_the_first_line_that_says_something_is_the_query(model):
+def test_a_chat_model_s_words_are_read_as_an_answer(tmp_path):
+    generator = Generator(settings(str(make_chat(tmp_path / "chat", None))), "cpu")
+    generator._tokenizer.decode = lambda tokens, **_: "Here it is:\n1. **What is it?**\nA lake."
+    assert generator._text([1], "en") == "What is it?"
+
+
+def test_a_t5_says_nothing_else(model):
     generator = Generator(settings(model), "cpu")
-    generator._tokenizer.decode = lambda tokens, **_: "\n \n  what  is\tit?\n\nIt is ..."
-    assert generator._text([1]) == "what is it?"
-    generator._tokenizer.decode = lambda tokens, **_: " \n"
-    assert generator._text([1]) == ""
+    generator._tokenizer.decode = lambda tokens, **_: " 1. what\tis it? "
+    assert generator._text([1], "en") == "1. what is it?"
 
 
 def test_dry_run(model, corpus, tmp_path, capsys):

@@ -104,10 +104,10 @@ def test_answers_come_from_the_cache(generate, server):
 
 def test_a_run_that_broke_off_goes_on(generate, server):
     def breaking(body, number):
-        return (403, {}, b"enough") if number == 2 else right(body, number)
+        return (401, {}, b"enough") if number == 2 else right(body, number)
 
     server.answer = breaking
-    with pytest.raises(XqgError, match=r"answered 403 Forbidden \(enough\); the key in OPENAI_API"):
+    with pytest.raises(XqgError, match=r"answered 401 Unauthorized \(enough\); set OPENAI_API_KEY"):
         generate(passages=PASSAGES * 20)
     before, server.answer = len(server.requests), right
     _, usage = generate()

@@ -1,0 +1,280 @@
+"""What is read out of an answer; ``XQG_FUZZ_EXAMPLES=20000`` tries 100,000 of them."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from pyserini_xqg.generate.answers import first_answer, parse_answer
+from pyserini_xqg.generate.completions import Answer, ServerError, read_completion
+from pyserini_xqg.generate.noise import without_marks, without_thoughts
+
+EXAMPLES = int(os.environ.get("XQG_FUZZ_EXAMPLES", "150"))
+fuzz = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("\n \n  what  is\tit?\n\nIt is ...", "what is it?"),
+        (" \n", ""),
+        ("<think>\n\n</think>\n\nWhat is it?", "What is it?"),
+        ("Here is a question:\n\n1. **What is it?**", "What is it?"),
+        ('Sure! Here\'s one: "What is it?"<|im_end|>', "What is it?"),
+        ('{"question": "What is it?"}', "What is it?"),
+        ("I cannot help with that.", ""),
+        ("<think>\nThe text", ""),
+        ("<|im_end|>", ""),
+        ("Question: What is it?", "What is it?"),
+        ("1984 on kirja?", "1984 on kirja?"),
+    ],
+)
+def test_the_first_answer(said, query):
+    assert first_answer(said, "en") == query
+
+
+HONEST = [
+    ["1984 on kirja?", "3.5 mm liitin?"],
+    ["1. maailmansota, milloin?"],
+    ["2. maailmansota milloin?", "Mikä oli 1. maailmansota?"],
+    ["12. joulukuuta mitä?"],
+    ["A. Lincoln: missä?"],
+    ['"Titanic" vai "Avatar"?'],
+    ["'Tis what?"],
+    ["Who sang **bold** words?", "*args mitä?"],
+    ['"To be" who said?', "What is Hamlet?"],
+    ["-40 astetta?", "-5 astetta?"],
+    ["1-litran pullo?", "2-litran pullo?"],
+    ["Apollo 1: what?", "Apollo 2: what?"],
+    ["World War 1: when?", "World War 2: when?"],
+    ["10:30 juna?", "11:30 juna?"],
+    ["C# mikä on?", "#metoo mikä on?"],
+    ["What does <s> mean in HTML?"],
+    ["What is [MASK] for?", "[Ru(bpy)3]2+ mikä?"],
+    ["pohjoisen majakan valmistumisvuosi", "majakan sähkövalon kantama"],
+]
+
+
+@pytest.mark.parametrize("queries", HONEST, ids=lambda queries: queries[0])
+def test_what_may_belong_to_a_query_stays(queries):
+    assert parse_answer("\n".join(queries), "fi", len(queries)) == queries
+    assert parse_answer(json.dumps(queries), "fi", len(queries)) == queries
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ("What is <|im_end|> in a prompt?", "marks of a template"),
+        ("What does [/INST] mean?", "marks of a template"),
+        ("What is between <think> and </think>?", "number of lines"),
+        ('["a"] is what in Python?', "JSON of another shape"),
+        ('["What is', "JSON of another shape"),
+        ('{"question": "What?"', "JSON of another shape"),
+    ],
+)
+def test_what_cannot_be_told_from_noise_is_a_fault(answer, fault):
+    assert parse_answer(answer, "en", 1) == fault
+
+
+@pytest.mark.parametrize(
+    ("language", "line", "good"),
+    [
+        ("ja", "オルガンはいつ作られましたか。", True),
+        ("ja", "オルガンは古いです。", False),
+        ("zh", "管风琴是哪年造的呢。", True),
+        ("zh", "管风琴很古老。", False),
+        ("am", "ኦርጋኑ መቼ ተሠራ፧", True),
+        ("el", "Πότε χτίστηκε;", True),
+        ("ar", "متى بني الأرغن؟", True),
+        ("fi", "urkujen rakennusvuosi", True),
+        ("fi", "Urut ovat vanhat.", False),
+        ("en", "What is the capital of the U.S.", True),
+    ],
+)
+def test_statements_are_no_questions(language, line, good):
+    assert parse_answer(line, language, 1) == ([line] if good else "no question")
+    assert parse_answer(line, language, 1, questions=False) == [line]
+
+
+WORDS = st.sampled_from("organ pipes Lahti built in who of Berta's 1701 3.5 12:30 lake's".split())
+STARTS = st.sampled_from([
+    "", "1984 ", "3.5 mm ", "12:30 ", "C# ", "-5 ", "2. Weltkrieg ", "A. Lincoln ", "7 ", "100. ",
+    "1/2 ", "*args ", "#metoo ", "e.g. ", "[Ru] ", "1. maailmansota ", "$5 ", "+358 ", "'Tis ",
+    "1,000 ", "90's ", "U.S. ", "What is ", "Here is ", "Question time ", "Query by ",
+])  # fmt: skip
+INSIDE = st.sampled_from([
+    '"b"', "*c*", "**d**", "`e`", "<s>", "[MASK]", "a:b", "1. b", "“f”", "«g»", "(h)", "_i_", "#3",
+])  # fmt: skip
+
+
+@st.composite
+def honest(draw):
+    """A question with what a parser may stumble over at its beginning and in its middle."""
+    words = draw(st.lists(WORDS | INSIDE, min_size=1, max_size=6))
+    first, last = draw(WORDS), draw(WORDS)
+    return draw(STARTS) + " ".join([first, *words, last]) + "?"
+
+
+def numbered(form):
+    return lambda found: [form.format(n, text) for n, text in enumerate(found, 1)]
+
+
+def around(form):
+    return lambda found: [form.format(text) for text in found]
+
+
+LISTS = {
+    "plain": around("{}"), "1. ": numbered("{}. {}"), "1) ": numbered("{}) {}"),
+    "(1) ": numbered("({}) {}"), "**1.** ": numbered("**{}.** {}"), "Q1: ": numbered("Q{}: {}"),
+    "Question 1: ": numbered("Question {}: {}"), "**Q1:** ": numbered("**Q{}:** {}"),
+    "質問1：": numbered("質問{}：{}"), "- ": around("- {}"), "• ": around("• {}"),
+    "* ": around("* {}"),
+    "> ": around("> {}"), "Question: ": around("Question: {}"), "English: ": around("English: {}"),
+}  # fmt: skip
+WRAPS = {
+    "": "{}", '"': '"{}"', "“": "“{}”", "«": "«{}»", "「": "「{}」", "**": "**{}**", "`": "`{}`",
+    "<q>": "<q>{}</q>",
+}  # fmt: skip
+FRAMES = [
+    "{}", "{}\n", "\n\n{}", "<think>\nWho? hm\n</think>\n\n{}", "hm, who?</think>{}",
+    "<|im_start|>assistant\n{}<|im_end|>", "{}</s>", "<s>[INST] Write! [/INST] {}</s>",
+    "{}<|eot_id|>", "{}<end_of_turn>\n<start_of_turn>user\nMore!", "```\n{}\n```",
+    "Here are the questions:\n{}", "Sure! Here are some questions.\n\n{}\n\nI hope this helps!",
+    "<|channel|>final<|message|>{}<|return|>", "\ufeff{}", "<answer>\n{}\n</answer>",
+]  # fmt: skip
+
+
+@fuzz
+@given(
+    st.lists(honest(), min_size=1, max_size=4, unique_by=str.lower),
+    st.sampled_from(sorted(LISTS)),
+    st.sampled_from(sorted(WRAPS)),
+    st.sampled_from(FRAMES),
+)
+def test_honest_queries_come_back_as_they_were(queries, marks, wrap, frame):
+    assume(not any(mark in text for text in queries for mark in wrap + WRAPS[wrap][-1:] if wrap))
+    assume(not wrap or not any(text[0] in "*'\"`" for text in queries))
+    lines = LISTS[marks](around(WRAPS[wrap])(queries))
+    assert parse_answer(frame.format("\n".join(lines)), "en", len(queries)) == queries
+
+
+@fuzz
+@given(st.lists(honest(), min_size=1, max_size=4, unique_by=str.lower), st.integers(0, 6))
+def test_json_brings_them_back_as_they_were(queries, shape):
+    value = [
+        queries,
+        {"questions": queries},
+        [{"question": text, "answer": "An organ."} for text in queries],
+        {f"question_{n}": text for n, text in enumerate(queries)},
+        {str(n): text for n, text in enumerate(queries, 1)},
+        {"language": "en", "result": {"queries": queries}},
+        {"en": queries},
+    ][shape]
+    for text in (json.dumps(value), "Here:\n```json\n" + json.dumps(value, indent=2) + "\n```"):
+        assert parse_answer(text, "en", len(queries)) == queries
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | honest()
+KEYS = st.sampled_from(["questions", "question", "1", "q1", "text", "content", "error"]) | st.text(
+    max_size=3
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=10,
+)
+MARKS = st.sampled_from([
+    "<think>", "</think>", "<|im_end|>", "</s>", "```", "```json\n", "[", "{", '["', "\n", "\r",
+    "\u2028", "1. ", "Q1: ", "**", '"', "?", ":", "<|channel|>", "final", "<|message|>",
+    "assistant", "\ud800", "[INST]", "[/INST]", "\ufeff", "①", "１．", "- ",
+    "<q>", "</q>", "I'm sorry", "Who?",
+])  # fmt: skip
+
+
+def check(found, count):
+    """Either a fault in words, or so many lines of text."""
+    if isinstance(found, str):
+        assert found
+        return
+    assert len(found) == count
+    for text in found:
+        assert type(text) is str
+        assert text == text.strip()
+        assert len(text.splitlines()) == 1
+        assert any(map(str.isalnum, text))
+        text.encode()
+
+
+@fuzz
+@given(VALUES, st.integers(1, 3), st.sampled_from(["{}", "Here: {}", "```json\n{}\n```", "{} x"]))
+def test_any_json_is_queries_or_a_fault(value, count, frame):
+    text = frame.replace("{}", json.dumps(value))
+    check(parse_answer(text, "en", count), count)
+    assert type(first_answer(text, "en")) is str
+
+
+@fuzz
+@given(st.lists(MARKS | st.text(max_size=6) | honest(), max_size=12).map("".join), st.booleans())
+def test_any_text_is_queries_or_a_fault(text, questions):
+    for count in (1, 2):
+        check(parse_answer(text, "en", count, questions=questions), count)
+    first = first_answer(text, "en")
+    assert len(first.splitlines()) <= 1
+    assert type(without_marks(text)) is str
+    assert without_thoughts(text) is None or without_thoughts(text).strip()
+
+
+COMPLETIONS = VALUES | st.fixed_dictionaries(
+    {},
+    optional={
+        "choices": VALUES
+        | st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "message": VALUES
+                    | st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "content": VALUES
+                            | st.lists(
+                                st.fixed_dictionaries(
+                                    {},
+                                    optional={
+                                        "type": st.sampled_from(["text", "thinking", "x"]) | VALUES,
+                                        "text": LEAVES,
+                                    },
+                                ),
+                                max_size=3,
+                            ),
+                            "refusal": VALUES,
+                        },
+                    ),
+                    "finish_reason": st.sampled_from(["stop", "length"]) | VALUES,
+                },
+            ),
+            max_size=2,
+        ),
+        "error": VALUES | st.fixed_dictionaries({}, optional={"code": LEAVES, "message": VALUES}),
+        "usage": VALUES | st.fixed_dictionaries({}, optional={"prompt_tokens": LEAVES}),
+    },
+)
+
+
+@fuzz
+@given(COMPLETIONS.map(json.dumps).map(str.encode) | st.binary(max_size=30))
+def test_any_completion_is_text_or_a_fault(content):
+    found = read_completion(content)
+    if isinstance(found, Answer):
+        assert type(found.text) is type(found.fault) is str
+        assert type(found.prompt_tokens) is type(found.completion_tokens) is int
+        found.text.encode()
+    else:
+        assert isinstance(found, ServerError | str)
+        assert "\n" not in (found if isinstance(found, str) else found.message)
