@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError("--price-per-hour goes with --dry-run")
     check_heeded(parser, given, _OF_A_MODEL if given.engine == "openai" else _OF_A_SERVER)
 
-    from pyserini_xqg.collection.sources import check_corpus
+    from pyserini_xqg.base.files import input_files
 
-    check_corpus(given.corpus)  # a missing file is found before a model is loaded
+    input_files(given.corpus)  # a missing file is found before a model is loaded
     ENGINES[given.engine](given)
 
 

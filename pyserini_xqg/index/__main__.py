@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
@@ -22,8 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser(
         prog="python -m pyserini_xqg.index",
         description=__doc__,
-        example="--embeddings stores/mine --output indexes/mine --routed --method mean --alpha "
-        "0.4 --l2-norm",
+        example="--embeddings stores/mine --output indexes/mine",
     )
     parser.add_argument(
         "--embeddings", nargs="+", metavar="STORE", help="one store, or its shards in order"
@@ -50,11 +50,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         "--topics",
-        help="measure the recall of an approximate index with these, not with some of the passages",
+        help="measure the recall of an approximate index with these, not with some passages; with "
+        "--qrels, choose alpha and mu by their dev half, not by generated queries",
+    )
+    parser.add_argument("--qrels", help="of --topics, in TREC format")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the halves of --topics, and of what is drawn"
     )
     parser.add_argument("--threads", type=int, default=1, help="of Lucene")
     parser.add_argument(
-        "--routed", action="store_true", help="one index a query language, and one over all"
+        "--routed",
+        action=argparse.BooleanOptionalAction,
+        help="one index a query language, and one over all; the default where --alpha is left open",
     )
     text = parser.add_argument_group("--to bm25")
     text.add_argument("--corpus", help="passages: JSONL or TSV, file or folder")
@@ -109,15 +116,38 @@ def main(argv: Sequence[str] | None = None) -> None:
             "and --queries go with --to bm25"
         )
     _check_options(args)
+    from pyserini_xqg.base.files import refuse_existing
+    from pyserini_xqg.index.auto import Chosen, complete, is_open
     from pyserini_xqg.index.recall import encode_topics
     from pyserini_xqg.store.store import Store
 
     store = Store(args.embeddings)
-    build = build_routed if args.routed else build_index
+    opened = bool(store.choose(args.languages)) and fusion.method in (None, "mean")
+    if opened and fusion.alpha is None and not fusion.alphas and args.mu is None:
+        fusion = replace(fusion, mu=None)
+    opened &= is_open(fusion)
+    routed = opened if args.routed is None else args.routed
+    if args.qrels and not opened:
+        raise XqgError("--qrels chooses alpha and mu: leave one of them out, or say auto")
+    found = Chosen(fusion)
+    if opened:
+        refuse_existing(args.output, args.overwrite)  # before the work of choosing
+        found = complete(
+            store,
+            fusion,
+            routed=routed,
+            languages=args.languages,
+            judged=(args.topics, args.qrels) if args.qrels else None,
+            seed=args.seed,
+        )
+    approximate = _is_approximate(args)
+    build = build_routed if routed else build_index
     build(
         store,
         args.output,
-        fusion,
+        found.fusion,
+        maps=found.maps,
+        chosen_by=found.record,
         to=args.to,
         languages=args.languages,
         overwrite=args.overwrite,
@@ -125,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         m=args.M or 16,
         ef_construction=args.efC or 100,
         threads=args.threads,
-        queries=args.topics and encode_topics(args.topics, store.encoder),
+        queries=encode_topics(args.topics, store.encoder) if approximate and args.topics else None,
     )
 
 
@@ -137,9 +167,17 @@ def _check_options(args: argparse.Namespace) -> None:
         raise XqgError(
             "--M and --efC go with --to lucene-hnsw; FAISS takes M in its --type, as in HNSW64"
         )
-    approximate = args.to == "lucene-hnsw" or (args.to == "faiss" and args.type not in _EXACT)
-    if args.topics and not approximate:
-        raise XqgError("--topics measures the recall of an approximate index; this is an exact one")
+    if args.qrels and not args.topics:
+        raise XqgError("--qrels judges --topics; give both, or none")
+    if args.topics and not args.qrels and not _is_approximate(args):
+        raise XqgError(
+            "--topics measures the recall of an approximate index; this is an exact one. To choose "
+            "alpha and mu by them, give --qrels, too"
+        )
+
+
+def _is_approximate(args: argparse.Namespace) -> bool:
+    return args.to == "lucene-hnsw" or (args.to == "faiss" and args.type not in _EXACT)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.index.manifest import FORMAT, MANIFEST, index_manifest
+from pyserini_xqg.index.manifest import FORMAT, MANIFEST, index_manifest, read_manifest
 from pyserini_xqg.index.maps_file import MAPS, describe_maps, maps_of, save_maps
 from pyserini_xqg.index.max_sim import MAX_SIM, check_max_sim, write_max_sim
 from pyserini_xqg.index.options import Options
+from pyserini_xqg.index.self_check import say, self_check
 from pyserini_xqg.index.settings import FALLBACK, Fusion, check_fusion
 from pyserini_xqg.index.targets import TARGETS
 
@@ -32,13 +33,15 @@ def build_index(
     to: str = "faiss",
     languages: Sequence[str] | None = None,
     maps: Maps | None = None,
+    chosen_by: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> None:
     """Fuse a store and write an index or an export: its files, ``docid``, and ``xqg.json`` last.
 
     Flat FAISS indexes and exports are written block by block and resumed. FAISS holds its other
-    types in memory; the recall of approximate ones is measured, recorded and printed.
+    types in memory; the recall of approximate ones is measured, recorded and printed. So is what
+    the index does to the collection's own queries (`pyserini_xqg.index.self_check`).
 
     Parameters
     ----------
@@ -51,6 +54,8 @@ def build_index(
         Those to fold in; all of the store's by default.
     maps : Maps or None
         For a mu above 0; fitted on the store if none are given.
+    chosen_by : mapping or None
+        How the settings were chosen, to be recorded.
     overwrite : bool
         Replace an existing folder.
     **options
@@ -61,6 +66,24 @@ def build_index(
     XqgError
         For settings that do not fit the store, and for vectors that are not finite.
     """
+    checked = _build(
+        store, output, fusion, to, languages, maps, chosen_by, overwrite, Options(**options)
+    )
+    say({"": checked})
+
+
+def _build(
+    store: Store,
+    output: str | Path,
+    fusion: Fusion,
+    to: str,
+    languages: Sequence[str] | None,
+    maps: Maps | None,
+    chosen_by: Mapping[str, Any] | None,
+    overwrite: bool,
+    options: Options,
+) -> dict[str, Any] | None:
+    """As `build_index`; what the self-check found is returned, not printed."""
     from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.index.fused import Fused
 
@@ -70,7 +93,7 @@ def build_index(
     chosen = store.choose(languages)
     single = fusion.method == MAX_SIM
     if single:
-        check_max_sim(store, fusion, chosen, to, Options(**options).index_type)
+        check_max_sim(store, fusion, chosen, to, options.index_type)
     else:
         fusion.check(chosen)
     plan = {"to": to, "store": store.digest, "fusion": asdict(fusion), "languages": chosen}
@@ -93,11 +116,17 @@ def build_index(
         if maps is not None:
             save_maps(maps, folder.partial / MAPS)
             manifest["maps"] = describe_maps(maps, folder.partial / MAPS)
+        if chosen_by:
+            manifest["chosen"] = dict(chosen_by)
         if single:
             write_max_sim(folder, store, fusion, chosen, plan, manifest)
-            return
+            return None
+        checked = self_check(store, fusion, chosen, centres, maps)
+        if checked:
+            manifest["self_check"] = checked
         fused = Fused(store, fusion, chosen, centres, maps)
-        TARGETS[to](folder, fused, plan, manifest, Options(**options))
+        TARGETS[to](folder, fused, plan, manifest, options)
+    return checked
 
 
 def build_routed(
@@ -108,6 +137,7 @@ def build_routed(
     to: str = "faiss",
     languages: Sequence[str] | None = None,
     maps: Maps | None = None,
+    chosen_by: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> None:
@@ -134,19 +164,17 @@ def build_routed(
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         folder.start(plan, {})
         maps = _fitted(store, chosen, maps) if fusion.mu else None
+        checked = {}
         for route in [*chosen, FALLBACK]:
-            if (folder.partial / route).is_dir():  # finished before the process was killed
-                tidy(folder.partial / route)
+            path = folder.partial / route
+            if path.is_dir():  # finished before the process was killed
+                tidy(path)
+                checked[route] = read_manifest(path).get("self_check")
                 continue
             members = chosen if route == FALLBACK else [route]
-            build_index(
-                store,
-                folder.partial / route,
-                fusion.of_route(route, members),
-                to=to,
-                languages=members,
-                maps=maps,
-                **options,
+            of_route = fusion.of_route(route, members)
+            checked[route] = _build(
+                store, path, of_route, to, members, maps, None, False, Options(**options)
             )
         folder.finish(
             {
@@ -158,9 +186,11 @@ def build_routed(
                 "encoder": store.encoder.to_dict(),
                 "probes": store.manifest["probes"],
                 "store": store.digest,
+                **({"chosen": dict(chosen_by)} if chosen_by else {}),
             },
             keep_log=False,
         )
+    say(checked)
 
 
 def _fitted(store: Store, languages: Sequence[str], maps: Maps | None) -> Maps:

@@ -93,9 +93,9 @@ class Fusion:
             return
         if self.method is None or self.alpha is None:
             raise XqgError(
-                f"give --method ({' or '.join(METHODS)}) and --alpha: there is no default "
-                "that is right for every encoder; the paper's own is --method paper "
-                "--alpha 0.01 for five queries in each of seven languages"
+                f"give --method ({' or '.join(METHODS)}) and --alpha, or let python -m "
+                "pyserini_xqg.index choose them from a store by leaving both out; the paper's own "
+                "is --method paper --alpha 0.01 for five queries in each of seven languages"
             )
         if self.mu is None:
             raise XqgError("--mu auto is not chosen yet: give a number, as in --mu 2")

@@ -37,8 +37,7 @@ def write_collection(
 ) -> None:
     """Write ``corpus.jsonl`` and ``queries.jsonl``, and files of topics with their judgments.
 
-    Beside them, ``augmented.jsonl`` has both in one row, for training, and ``articles.tsv`` each
-    passage's title, for ``evaluate controls --groups``.
+    ``articles.tsv`` beside them has each passage's title, for ``evaluate controls --groups``.
 
     Parameters
     ----------
@@ -69,14 +68,6 @@ def write_collection(
     write_rows(
         work / "queries.jsonl",
         ({"docid": docid, "generated_queries": of} for docid, of in queries.items()),
-    )
-    write_rows(
-        work / "augmented.jsonl",
-        (
-            {**row, "generated_queries": queries[row["docid"]]}
-            for row in corpus
-            if queries[row["docid"]]
-        ),
     )
     everything = [asked for part in topics.values() for asked in part]
     files = {f".{name}": part for name, part in {**topics, **(parts or {})}.items()}

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.base.files import read_whole
 from pyserini_xqg.reproduce.question_answering import Asked, one_line, write_collection
 
 LANGUAGES = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
@@ -81,14 +80,14 @@ def read_xquad(folder: Path) -> Iterator[Paragraph]:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))["data"]
+    except FileNotFoundError:
         raise XqgError(
             f"no such file: {path}; expected the folder of XQuAD's downloads, xquad.en.json and "
             f"{', '.join(LANGUAGES)}"
-        )
-    try:
-        return json.loads(read_whole(path))["data"]
-    except (ValueError, KeyError, TypeError) as error:
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise XqgError(f"{path}: not a file of XQuAD's ({error!r})") from None
 
 

@@ -34,6 +34,7 @@ from pyserini_xqg.verify.check import (
 )
 from pyserini_xqg.verify.lucene import verify_bm25, verify_dense
 from pyserini_xqg.verify.norms import Norms
+from pyserini_xqg.verify.queries import check_queries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,6 +121,7 @@ def _vectors(
     if settings.store is not None:
         store = settings.store
         yield check(path, "store", lambda: against(path, manifest, rows, store))
+    yield from check_queries(path, manifest, settings)
 
 
 def _counts(path: Path, manifest: Mapping[str, Any]) -> Verdict:

@@ -19,6 +19,7 @@ from pyserini_xqg.verify.check import (
     check_docids,
     check_encoder,
 )
+from pyserini_xqg.verify.queries import check_queries
 
 if TYPE_CHECKING:
     from pyserini_xqg.store.store import Store
@@ -34,6 +35,7 @@ def verify_dense(path: Path, manifest: Mapping[str, Any], settings: Settings) ->
     if settings.store is not None and whole.verdict != ERROR:
         store = settings.store
         yield check(path, "store", lambda: _finds(path, manifest, store))
+    yield from check_queries(path, manifest, settings)
     yield check_docids(path)
     yield check_encoder(path, manifest, settings)
 

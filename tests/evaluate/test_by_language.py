@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from made_stores import make_subject, write_store
 
-from pyserini_xqg.evaluate.from_store.by_language import (
+from pyserini_xqg.evaluate.from_store.grid import grid
+from pyserini_xqg.evaluate.from_store.sweep import sweep
+from pyserini_xqg.index.gains import (
     Gain,
     best_assured,
     gains_by_language,
     mean_and_variance,
 )
-from pyserini_xqg.evaluate.from_store.grid import grid
-from pyserini_xqg.evaluate.from_store.sweep import sweep
 from pyserini_xqg.store.store import Store
 
 #: One-sided, 95 %.

@@ -161,8 +161,10 @@ def test_passages_only(corpus_and_queries, encoder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give --method .* and --alpha: there is no default"),
-        (["--method", "paper"], "give --method"),
+        (["--method", "paper"], "give --method .* and --alpha, or let"),
+        (["--weights", "te=2"], "--weights and --centre go with an --alpha"),
+        (["--qrels", "q"], "--qrels judges --topics"),
+        (["--topics", "t", "--qrels", "q", "--method", "mean", "--alpha", "1"], "chooses alpha"),
         (["--method", "sum", "--alpha", "1"], "--method 'sum' is none of"),
         (["--method", "mean", "--alpha", "2"], r"--alpha 2.0 is outside"),
         (["--method", "mean", "--alpha", "1", "--languages", "fi"], "no queries in fi"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pyserini_xqg.evaluate.from_store.by_language import Gain, best_assured, gains_by_language
 from pyserini_xqg.evaluate.from_store.grid import NONE, SCALED, Setting, best
 from pyserini_xqg.evaluate.from_store.retrieval import System
 from pyserini_xqg.evaluate.from_store.subject import ByTopic, Subject, mean, minus, only
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
+from pyserini_xqg.index.gains import Gain, best_assured, gains_by_language
 from pyserini_xqg.index.settings import FALLBACK
 
 #: Scores the settings on a subject.

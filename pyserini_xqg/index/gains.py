@@ -1,4 +1,4 @@
-"""An alpha for each route, chosen on dev topics so that none is likely to do harm.
+"""An alpha for each route, chosen on some topics so that none is likely to do harm.
 
 The gain of an alpha over no augmentation is estimated for each language, shrunk towards that of all
 languages, and the alpha is taken whose gain is best assured: the one with the highest lower bound.
@@ -24,8 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyserini_xqg.evaluate.from_store.subject import ByTopic, minus, only
-
+ByTopic = Mapping[str, float]
 #: The chance that a lower bound is above what is true.
 LEVEL = 0.05
 
@@ -37,7 +36,7 @@ class Gain(NamedTuple):
     ----------
     alpha : float
     own : float
-        The mean over its dev topics.
+        The mean over its topics.
     share : float
         c_l above, 0 to 1.
     shrunk, low : float
@@ -76,9 +75,12 @@ def gains_by_language(
     found: dict[str, list[Gain]] = {code: [] for code in groups}
     widths = [NormalDist().inv_cdf(1 - level) for level in (LEVEL, LEVEL / len(scores))]
     for alpha, of in scores.items():
-        change = minus(only(of, everything), none)
+        change = {qid: of[qid] - none[qid] for qid in everything}
         mean, variance = mean_and_variance(change, clusters)
-        own = [mean_and_variance(only(change, qids), clusters) for qids in groups.values()]
+        own = [
+            mean_and_variance({qid: change[qid] for qid in qids}, clusters)
+            for qids in groups.values()
+        ]
         sure = [(y, s) for y, s in own if s < inf]
         between = inf
         if len(sure) > 1:

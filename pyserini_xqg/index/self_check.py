@@ -1,0 +1,303 @@
+"""What an index does to the collection's own generated queries, seen before anybody searches it.
+
+A sample of the queries, each left out of its own passage, are topics against the vectors of the
+index and against the passages alone. An index whose vectors are drawn to a few passages, or that
+loses passages without queries, shows itself by it in seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import inf, sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.index.choice import MEASURE
+from pyserini_xqg.index.gains import mean_and_variance
+from pyserini_xqg.index.left_out import CUTOFF, Topics, predictions_at, without, without_any
+from pyserini_xqg.index.maps import FOLDS
+from pyserini_xqg.index.max_sim import MAX_SIM
+from pyserini_xqg.index.own_topics import covered, draw_topics, of_all, of_language, read_samples
+from pyserini_xqg.index.passage_pool import draw_pool, folds_at, read_pool
+from pyserini_xqg.index.settings import FALLBACK
+from pyserini_xqg.store.rows import take_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pyserini_xqg.index.maps import Maps
+    from pyserini_xqg.index.settings import Fusion
+    from pyserini_xqg.store.block import Block
+    from pyserini_xqg.store.store import Store
+
+    Vectors = NDArray[np.float32]
+
+#: Topics in all, passages that they are ranked among, and passages whose share of top-1 is told.
+_TOPICS, _POOL, _FEW = 1_000, 10_000, 5
+# Too few of either say nothing.
+_LEAST_POOL, _LEAST_PASSAGES = 50, 20
+# The part of top-1 that a few passages take in a collapsed index, whatever its topics.
+_COLLAPSED = 0.5
+_Z = 1.96
+_SHOWN = 3
+REMEDY = (
+    "build it without --method, --alpha and --mu, which are then chosen so that no passage is "
+    "harmed, or with --method mean, --l2-norm and a smaller --alpha"
+)
+
+
+class _Group(NamedTuple):
+    """Scores of the passages asked for, of the best others, and how many of these are above."""
+
+    own: Vectors
+    above: NDArray[np.int32]
+
+
+class _Best:
+    """The best of the other passages for each topic."""
+
+    def __init__(self, topics: int) -> None:
+        self.score = np.full(topics, -np.inf, np.float32)
+        self.row = np.zeros(topics, np.int64)
+
+    def add(self, mine: NDArray[np.int64], scores: Vectors, rows: NDArray[np.int64]) -> None:
+        place = scores.argmax(axis=1)
+        best = scores[np.arange(len(scores)), place]
+        better = best > self.score[mine]
+        self.score[mine[better]] = best[better]
+        self.row[mine[better]] = rows[place[better]]
+
+    def share(self, own: Vectors, rows: NDArray[np.int64]) -> float:
+        """The part of top-1 that a few passages take, each topic's own among them."""
+        top = np.where(own > self.score, rows, self.row)
+        return sum(count for _, count in Counter(top.tolist()).most_common(_FEW)) / len(top)
+
+
+def self_check(
+    store: Store,
+    fusion: Fusion,
+    members: Sequence[str],
+    centres: Mapping[str, Vectors] | None = None,
+    maps: Maps | None = None,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """What an index with these settings does to generated queries left out of it.
+
+    Parameters
+    ----------
+    store : Store
+    fusion : Fusion
+    members : sequence of str
+        The languages that it folds in.
+    centres : mapping of language to array, or None
+    maps : Maps or None
+        For a fusion with a mu.
+    seed : int
+
+    Returns
+    -------
+    dict or None
+        For ``xqg.json``; None where there is nothing to check by: no queries, no sample of single
+        vectors, or too few passages.
+    """
+    if not members or fusion.method in (None, MAX_SIM):
+        return None
+    if store.sample_rates is None and not store.kept_queries:
+        return None
+    samples = read_samples(store, members)
+    pool = draw_pool(store, _POOL, seed)
+    drawn = draw_topics(samples, seed, _TOPICS)
+    route = members[0] if len(members) == 1 else FALLBACK
+    if len(members) == 1:
+        topics = of_language(drawn[route], route)
+    else:
+        topics = of_all(samples, drawn, list(members), _TOPICS)
+    if fusion.method == "paper":
+        topics = _with_others(store, topics)
+    if len(pool.rows) < _LEAST_POOL or len(set(topics.row.tolist())) < _LEAST_PASSAGES:
+        return None
+    state = _Checked(store, topics, fusion, centres, maps)
+    for numbers, block, _ in read_pool(store, pool, members):
+        for fold in range(FOLDS):
+            which = fold if fusion.mu else None
+            predictions = predictions_at(maps, block, np.full(len(numbers), fold))
+            vectors = fusion.apply(block, centres, predictions)
+            state.add(numbers, block.passages, vectors, which)
+            if which is None:  # nothing depends on the fold
+                break
+    return _record(state, covered(store, pool, members)[route])
+
+
+def _with_others(store: Store, topics: Topics) -> Topics:
+    """The topics whose passages have other queries: a sum of none cannot be filled up."""
+    counts = take_rows(store, topics.row, topics.members).counts
+    lost = topics.left_out or {}
+    more = sum(counts[code] - lost[code][1] for code in topics.members)
+    kept = np.flatnonzero(np.asarray(more) > 0)
+    return Topics(
+        topics.vectors[kept],
+        np.arange(len(kept)),
+        topics.row[kept],
+        topics.members,
+        {code: (vectors[kept], count[kept]) for code, (vectors, count) in lost.items()},
+    )
+
+
+def _refilled(whole: Block, rest: Block) -> Block:
+    """Sums of fewer queries, scaled as if there were as many as before.
+
+    A sum grows with the number of queries, so a passage that loses one would fall behind for that.
+    """
+    before = np.sum(list(whole.counts.values()), axis=0)
+    after = np.sum(list(rest.counts.values()), axis=0)
+    factor = (before / np.maximum(after, 1)).astype(np.float32)[:, None]
+    return rest._replace(sums={code: sums * factor for code, sums in rest.sums.items()})
+
+
+class _Checked:
+    """The topics of one language."""
+
+    def __init__(
+        self,
+        store: Store,
+        topics: Topics,
+        fusion: Fusion,
+        centres: Mapping[str, Vectors] | None,
+        maps: Maps | None,
+    ) -> None:
+        self.topics, number, summed = topics, len(topics.vectors), fusion.method == "paper"
+        self._folds = folds_at(store, topics.row)
+        own: dict[str, list[Vectors]] = {"plain": [], "own": [], "none": []}
+        for start in range(0, number, BLOCK):
+            part = slice(start, start + BLOCK)
+            block = take_rows(store, topics.row[part], topics.members)
+            predictions = predictions_at(maps, block, self._folds[part])
+
+            def score(vectors: Vectors, part: slice = part) -> Vectors:
+                found: Vectors = np.einsum("ij,ij->i", topics.vectors[part], vectors)
+                return found
+
+            def fused(block: Block, predictions: Any = predictions) -> Vectors:
+                return fusion.apply(block, centres, predictions)
+
+            own["plain"].append(score(block.passages))
+            rest = without(block, topics.left_out or {}, part)
+            own["own"].append(score(fused(_refilled(block, rest) if summed else rest)))
+            own["none"].append(score(fused(without_any(block))))
+        self.groups = {
+            name: _Group(
+                np.concatenate([np.zeros(0, np.float32), *scores]), np.zeros(number, np.int32)
+            )
+            for name, scores in own.items()
+        }
+        self.best = {"plain": _Best(number), "own": _Best(number)}
+
+    def add(
+        self, rows: NDArray[np.int64], passages: Vectors, vectors: Vectors, fold: int | None
+    ) -> None:
+        mine = np.arange(len(self._folds)) if fold is None else np.flatnonzero(self._folds == fold)
+        if not len(mine):
+            return
+        columns = np.minimum(np.searchsorted(rows, self.topics.row[mine]), len(rows) - 1)
+        here = np.flatnonzero(rows[columns] == self.topics.row[mine])
+        for name, of in (("plain", passages), ("own", vectors)):
+            scores = self.topics.vectors[mine] @ of.T
+            scores[here, columns[here]] = -np.inf
+            self.best[name].add(mine, scores, rows)
+            for group in ("own", "none") if name == "own" else ("plain",):
+                own, above = self.groups[group]
+                above[mine] += (scores > own[mine][:, None]).sum(axis=1, dtype=np.int32)
+
+
+def _record(state: _Checked, coverage: float) -> dict[str, Any]:
+    rows = state.topics.row
+    scores = {name: _reciprocal(of.above) for name, of in state.groups.items()}
+    shares = {name: of.share(state.groups[name].own, rows) for name, of in state.best.items()}
+    found: dict[str, Any] = {
+        "topics": len(rows),
+        "passages": len(set(rows.tolist())),
+        "measure": MEASURE,
+        "passages_only": round(float(scores["plain"].mean()), 3),
+        "index": round(float(scores["own"].mean()), 3),
+        "five_passages_take": round(shares["own"], 4),
+        "five_passages_take_passages_only": round(shares["plain"], 4),
+    }
+    warnings = []
+    if _worse(scores["own"] - scores["plain"], rows):
+        warnings.append(
+            f"{MEASURE} {found['index']:.1f}, passages only {found['passages_only']:.1f}"
+        )
+    if coverage < 1:
+        found["without_queries"] = round(float(scores["none"].mean()), 3)
+        found["share_without_queries"] = round(1 - coverage, 4)
+        if _worse(scores["none"] - scores["plain"], rows):
+            warnings.append(
+                f"passages without queries ({100 * (1 - coverage):.0f} % of all) are lost: "
+                f"{MEASURE} {found['without_queries']:.1f}, passages only "
+                f"{found['passages_only']:.1f}"
+            )
+    if shares["own"] > _COLLAPSED and shares["own"] > 2 * shares["plain"]:
+        warnings.append(
+            f"{_FEW} passages take {100 * shares['own']:.0f} % of top-1, passages only "
+            f"{100 * shares['plain']:.0f} %"
+        )
+    if warnings:
+        found["warning"] = "; ".join(warnings)
+    return found
+
+
+def _reciprocal(above: NDArray[np.int32]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.where(above < CUTOFF, 100 / (above + 1.0), 0.0)
+    return found
+
+
+def _worse(change: NDArray[np.float64], rows: NDArray[np.int64]) -> bool:
+    """Whether a mean is surely below 0, passages drawn as wholes."""
+    names = [str(number) for number in range(len(change))]
+    mean, variance = mean_and_variance(
+        dict(zip(names, change.tolist(), strict=True)),
+        dict(zip(names, map(str, rows.tolist()), strict=True)),
+    )
+    return mean < -1e-9 and variance < inf and mean + _Z * sqrt(variance) < 0
+
+
+def say(records: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Print what `self_check` found, for one index or for all routes, to standard error."""
+    checked = {route: record for route, record in records.items() if record}
+    if not checked:
+        return
+    print(line(checked), file=sys.stderr)
+    bad = [route for route, record in checked.items() if "warning" in record]
+    for route in bad[:_SHOWN]:
+        where = f"{route}: " if len(checked) > 1 else ""
+        print(f"WARNING: {where}{checked[route]['warning']}", file=sys.stderr)
+    if bad:
+        more = f" (and {len(bad) - _SHOWN} more routes like it)" if len(bad) > _SHOWN else ""
+        print(f"WARNING: this index does harm{more}: {REMEDY}", file=sys.stderr)
+
+
+def line(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """One line about one index, or the mean over routes; the fallback is not in it."""
+    of = [record for route, record in records.items() if route != FALLBACK] or [*records.values()]
+
+    def mean(name: str, default: str = "") -> float:
+        return float(np.mean([record.get(name, record.get(default)) for record in of]))
+
+    none = ""
+    if any("without_queries" in record for record in of):
+        none = (
+            f", {mean('without_queries', 'index'):.1f} as if their passages had no queries like "
+            f"{100 * mean('share_without_queries', 'zero'):.0f} % of all"
+            if all("without_queries" in record for record in of)
+            else f", {mean('without_queries', 'index'):.1f} as if their passages had no queries"
+        )
+    return (
+        f"self-check, {sum(record['topics'] for record in of)} generated queries each left out of "
+        f"its passage: {MEASURE} {mean('index'):.1f}{none}, passages only "
+        f"{mean('passages_only'):.1f}; {_FEW} passages take {100 * mean('five_passages_take'):.0f} "
+        f"% of top-1, passages only {100 * mean('five_passages_take_passages_only'):.0f} %"
+    )
