@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import refuse_existing, written_whole
+from pyserini_xqg.base.files import read_whole, refuse_existing, written_whole
 
 
 class Asked(NamedTuple):
@@ -34,6 +34,8 @@ def write_collection(
     queries: Mapping[str, Mapping[str, Sequence[str]]],
     topics: Mapping[str, Sequence[Asked]],
     parts: Mapping[str, Sequence[Asked]] | None = None,
+    *,
+    relevant: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write ``corpus.jsonl`` and ``queries.jsonl``, and files of topics with their judgments.
 
@@ -53,6 +55,8 @@ def write_collection(
         All parts together are ``topics.jsonl`` and ``qrels.txt``.
     parts : mapping of str to sequence of Asked or None
         Further files, of topics that are among those.
+    relevant : mapping of str to sequence of str or None
+        By topic id, the docids, where a topic has more than its own.
 
     Raises
     ------
@@ -75,8 +79,28 @@ def write_collection(
         write_rows(work / f"topics{name}.jsonl", (topic(a.qid, a.text, a.language) for a in part))
         write_rows(work / f"english{name}.jsonl", (topic(a.qid, a.english, "en") for a in part))
         with written_whole(work / f"qrels{name}.txt") as file:
-            file.writelines(f"{asked.qid} 0 {asked.docid} 1\n" for asked in part)
+            file.writelines(
+                f"{asked.qid} 0 {docid} 1\n"
+                for asked in part
+                for docid in (relevant or {}).get(asked.qid, [asked.docid])
+            )
     work.rename(output)
+
+
+def read_squad(path: Path, expected: str) -> Any:
+    """The articles of a file in SQuAD's form; `expected` names what it belongs to.
+
+    Raises
+    ------
+    XqgError
+        For a file that is missing or of another form.
+    """
+    if not path.is_file():
+        raise XqgError(f"no such file: {path}; expected {expected}")
+    try:
+        return json.loads(read_whole(path))["data"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise XqgError(f"{path}: not in SQuAD's form ({error!r}); expected {expected}") from None
 
 
 def topic(qid: str, text: str, language: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ Articles alternate: the first, third, ... are the dev half, the others the test 
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.reproduce.question_answering import Asked, one_line, write_collection
+from pyserini_xqg.reproduce.question_answering import Asked, one_line, read_squad, write_collection
 
 LANGUAGES = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
 HALVES = ("dev", "test")
+_EXPECTED = f"the folder of XQuAD's downloads, xquad.en.json and {', '.join(LANGUAGES)}"
 
 
 class Question(NamedTuple):
@@ -54,7 +54,7 @@ def read_xquad(folder: Path) -> Iterator[Paragraph]:
         questions than the English one.
     """
     files = {code: folder / f"xquad.{code}.json" for code in ("en", *LANGUAGES)}
-    data = {code: _read(path) for code, path in files.items()}
+    data = {code: read_squad(path, _EXPECTED) for code, path in files.items()}
     for code, articles in data.items():
         if _shape(articles, files[code]) != _shape(data["en"], files["en"]):
             raise XqgError(
@@ -77,18 +77,6 @@ def read_xquad(folder: Path) -> Iterator[Paragraph]:
                 for q, asked in enumerate(paragraph["qas"])
             ]
             yield Paragraph(f"{a}#{p}", article["title"], paragraph["context"], a, questions)
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))["data"]
-    except FileNotFoundError:
-        raise XqgError(
-            f"no such file: {path}; expected the folder of XQuAD's downloads, xquad.en.json and "
-            f"{', '.join(LANGUAGES)}"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise XqgError(f"{path}: not a file of XQuAD's ({error!r})") from None
 
 
 def _shape(articles: Any, path: Path) -> list[list[list[str]]]:

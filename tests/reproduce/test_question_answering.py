@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.reproduce import afriqa, xquad
+from pyserini_xqg.reproduce import afriqa, mlqa, xquad
 
 
 def rows(path):
@@ -98,7 +98,7 @@ def test_what_is_not_xquad(source, tmp_path):
     path.write_text(json.dumps(data))
     refused("xquad.th.json: question q001: expected the text of a question, found ' '")
     path.write_text("[")
-    refused(r"xquad\.th\.json: not a file of XQuAD's")
+    refused(r"xquad\.th\.json: not in SQuAD's form")
     path.unlink()
     refused(r"no such file: .*xquad\.th\.json; expected the folder of XQuAD's downloads")
     path.write_text(whole)
@@ -160,3 +160,41 @@ def test_what_is_not_afriqa(gold, tmp_path):
     with pytest.raises(XqgError, match=r"hau\.en\.test\.json:1: .* no question_lang"):
         afriqa.main(["--input", str(gold), "--output", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def parallel(tmp_path):
+    """Two contexts in each of three languages, one for each split; questions in all of them."""
+    folder = tmp_path / "MLQA_V1"
+    for split in ("dev", "test"):
+        (folder / split).mkdir(parents=True)
+        for context in ("de", "en", "hi"):
+            for asked in ("de", "en", "hi"):
+                qas = [{"id": split, "question": f"{asked}: {split}?", "answers": []}]
+                paragraphs = [{"context": f"{context} {split}", "qas": qas}]
+                text = json.dumps({"data": [{"title": "T", "paragraphs": paragraphs}]})
+                name = f"{split}-context-{context}-question-{asked}.json"
+                (folder / split / name).write_text(text)
+    return folder
+
+
+def test_mlqa(parallel, tmp_path, capsys):
+    out = tmp_path / "out"
+    mlqa.main(["--input", str(parallel), "--output", str(out), "--contexts", "de", "hi"])
+    assert "4 passages in de hi, 2 with queries; 3 topics" in capsys.readouterr().out
+    corpus = {row["text"]: row["docid"] for row in rows(out / "corpus.jsonl")}
+    assert set(corpus) == {"de dev", "de test", "hi dev", "hi test"}
+    queries = {row["docid"]: row["generated_queries"] for row in rows(out / "queries.jsonl")}
+    assert queries[corpus["hi dev"]] == {"de": ["de: dev?"], "en": ["en: dev?"], "hi": ["hi: dev?"]}
+    assert queries[corpus["hi test"]] == {}
+    # a question asks for its passage in whatever language that is
+    judged = [line.split() for line in (out / "qrels.test.txt").read_text().splitlines()]
+    assert {docid for qid, _, docid, _ in judged if qid == "en-test"} == {
+        corpus["de test"], corpus["hi test"],
+    }  # fmt: skip
+    assert [row["qid"] for row in rows(out / "topics.test.jsonl")] == [
+        "de-test", "en-test", "hi-test",
+    ]  # fmt: skip
+    assert rows(out / "english.test.jsonl")[0]["title"] == "en: test?"
+    with pytest.raises(XqgError, match="no such file.*dev-context-vi-question-vi"):
+        mlqa.main(["--input", str(parallel), "--output", str(tmp_path / "x"), "--contexts", "vi"])
