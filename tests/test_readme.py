@@ -23,7 +23,11 @@ def run(parts, folder):
     script = "set -euo pipefail\n"
     for kind, block in parts:
         script += block if kind == "bash" else f"python - <<'END_OF_PYTHON'\n{block}END_OF_PYTHON\n"
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "XQG_E5": "",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True
     )

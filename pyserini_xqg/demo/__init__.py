@@ -20,3 +20,9 @@ CAVEAT = (
     "Synthetic collection, tiny model: a check that the pipeline works, not evidence about "
     "retrieval."
 )
+#: The same where another encoder was given.
+CAVEAT_OF_OTHERS = (
+    "Synthetic collection: a check that the pipeline works, not evidence about retrieval."
+)
+#: The environment variable that names a real encoder, taken in place of the tiny one.
+ENCODER_VARIABLE = "XQG_E5"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.demo import ENCODER_VARIABLE, TINY_ENCODER
 
 _MARK = ".made-by-the-demo"
 
@@ -27,13 +29,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="DIR",
         help="for stores, indexes, runs, plot and page; an earlier demo's is replaced",
     )
+    parser.add_argument(
+        "--encoder",
+        metavar="MODEL",
+        help="a hub name, or a folder such as tools/e5_folder.py makes (default: what "
+        f"{ENCODER_VARIABLE} names, else the tiny one that is shipped)",
+    )
     args = parser.parse_args(argv)
+    named = os.environ.get(ENCODER_VARIABLE)
+    encoder = args.encoder or named or TINY_ENCODER
     output = _empty(Path(args.output))
     began = time.monotonic()
 
     def say(what: str) -> None:
         print(f"[{time.monotonic() - began:5.1f} s] {what}", file=sys.stderr, flush=True)
 
+    if not args.encoder and named:
+        say(f"the encoder is {named}, as {ENCODER_VARIABLE} says")
     say("starting Java and loading the libraries")
     from pyserini_xqg.demo.page import searches
     from pyserini_xqg.demo.pipeline import Demo
@@ -42,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pyserini_xqg.evaluate.report.plots import as_png
     from pyserini_xqg.evaluate.report.text import as_text
 
-    results = Demo(output, say).run()
+    results = Demo(output, say, encoder).run()
     found = sections(results)
     text, picture = as_text(found), as_png(found[0].plots[0])
     page = as_page(

@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from pyserini_xqg.base.commands import main_of
 from pyserini_xqg.collection.judged import Collection, read_collection
-from pyserini_xqg.demo import BUDGETS, LANGUAGES, MEASURES, TINY_ENCODER, XQG_MINI
+from pyserini_xqg.demo import (
+    BUDGETS,
+    CAVEAT,
+    CAVEAT_OF_OTHERS,
+    LANGUAGES,
+    MEASURES,
+    TINY_ENCODER,
+    XQG_MINI,
+)
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.evaluate.trec.scores import Scores, scores_of
 from pyserini_xqg.evaluate.xor.command import score_xor
@@ -49,6 +57,8 @@ class Results(NamedTuple):
         Chosen on the dev half.
     commands : list of str
         Those that lead to the test runs.
+    caveat : str
+        What nobody must take the figures for.
     """
 
     systems: list[System]
@@ -56,6 +66,7 @@ class Results(NamedTuple):
     alpha: float
     weight: float
     commands: list[str]
+    caveat: str
 
 
 class Demo:
@@ -67,9 +78,14 @@ class Demo:
         A folder for stores, indexes and runs.
     say : callable
         Receives a line for each step.
+    encoder : path-like
+        A folder or a hub name.
     """
 
-    def __init__(self, output: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, output: Path, say: Callable[[str], None], encoder: str | Path = TINY_ENCODER
+    ) -> None:
+        self.encoder = encoder
         self.output = output
         self.say = say
         self.commands: list[str] = []
@@ -104,14 +120,15 @@ class Demo:
             XQG_MINI / "qrels.test.txt", fused.run, execute=False,
         )  # fmt: skip
         systems += [routed, bm25, fused, alone, passages]
-        return Results(systems, self._collections["test"], alpha, weight, self.commands)
+        caveat = CAVEAT if Path(self.encoder) == TINY_ENCODER else CAVEAT_OF_OTHERS
+        return Results(systems, self._collections["test"], alpha, weight, self.commands, caveat)
 
     def _encode(self) -> None:
         self._command(
             "pyserini_xqg.encode",
             "input", "--corpus", XQG_MINI / "corpus.jsonl", "--fields", "title", "text",
             "output", "--embeddings", self.output / "store",
-            "encoder", "--encoder", TINY_ENCODER, "--fields", "title", "text", "--device", "cpu",
+            "encoder", "--encoder", self.encoder, "--fields", "title", "text", "--device", "cpu",
             "xqg", "--queries", XQG_MINI / "queries.jsonl",
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pyserini_xqg.collection.languages import NAMES
-from pyserini_xqg.demo import CAVEAT, LANGUAGES
+from pyserini_xqg.demo import LANGUAGES
 from pyserini_xqg.demo.pipeline import Results
 from pyserini_xqg.evaluate.report.plots import COLOURS
 from pyserini_xqg.evaluate.report.sections import Plot
@@ -40,5 +40,5 @@ def _draw(results: Results, axes: Axes) -> None:
     names = [f"{NAMES[language]}\nn = {counts[language]}" for language in LANGUAGES]
     axes.set_xticks([*range(len(LANGUAGES)), len(LANGUAGES) + 0.35], [*names, "mean"])
     axes.set_ylabel("success@1, %, with 95 % intervals")
-    axes.set_xlabel(CAVEAT, loc="right", fontsize=8, color="#555555")
+    axes.set_xlabel(results.caveat, loc="right", fontsize=8, color="#555555")
     axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))

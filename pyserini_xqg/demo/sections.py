@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyserini_xqg.demo import BUDGETS, CAVEAT, LANGUAGES, MEASURES
+from pyserini_xqg.demo import BUDGETS, LANGUAGES, MEASURES
 from pyserini_xqg.demo.pipeline import Results
 from pyserini_xqg.demo.plot import success_plot
 from pyserini_xqg.evaluate.report.sections import Section, Table
@@ -41,7 +41,9 @@ def sections(results: Results) -> list[Section]:
         "comparison."
     )
     return [
-        Section("Scores", [text], [*tables, tokens], [success_plot(results)], caveat=CAVEAT),
+        Section(
+            "Scores", [text], [*tables, tokens], [success_plot(results)], caveat=results.caveat
+        ),
         Section(
             "The commands",
             ["They led here; put your own files in their place:"],

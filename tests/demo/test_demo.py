@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.demo import CAVEAT, LANGUAGES, XQG_MINI
+from pyserini_xqg.demo import CAVEAT, LANGUAGES, TINY_ENCODER, XQG_MINI
 from pyserini_xqg.demo.__main__ import main
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 
@@ -29,8 +29,36 @@ PINNED = {
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     path = tmp_path_factory.mktemp("demo") / "out"
-    main(["--output", str(path)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("XQG_E5", raising=False)
+        main(["--output", str(path)])
     return path
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "expected"),
+    [
+        ([], "", TINY_ENCODER),
+        ([], "a/real-one", "a/real-one"),
+        (["--encoder", "my/own"], "a/real-one", "my/own"),
+    ],
+)
+def test_which_encoder_is_taken(words, variable, expected, tmp_path, monkeypatch, capsys):
+    class Stop(Exception):  # noqa: N818 - not an error
+        pass
+
+    def encode(self):
+        taken.append(self.encoder)
+        raise Stop
+
+    taken = []
+    monkeypatch.setattr("pyserini_xqg.demo.pipeline.Demo._encode", encode)
+    monkeypatch.setenv("XQG_E5", variable)
+    with pytest.raises(Stop):
+        main(["--output", str(tmp_path / "out"), *words])
+    assert taken == [expected]
+    said = "the encoder is a/real-one, as XQG_E5 says" in capsys.readouterr().err
+    assert said == (expected == "a/real-one")
 
 
 def test_everything_is_there(demo):
