@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
@@ -24,6 +24,7 @@ from pyserini_xqg.generate.options import (
     check_heeded,
 )
 from pyserini_xqg.generate.prompts import PROMPTS
+from pyserini_xqg.generate.selection import sample_size
 
 if TYPE_CHECKING:
     from pyserini_xqg.collection.records import PassageFormat
@@ -51,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from pyserini_xqg.base.files import input_files
 
-    input_files(given.corpus)  # a missing file is found before a model is loaded
+    for path in (given.corpus, *given.earlier):
+        input_files(path)  # a missing file is found before a model is loaded
     ENGINES[given.engine](given)
 
 
@@ -88,8 +90,7 @@ def generate_here(given: argparse.Namespace) -> None:
             settings,
             device=given.device,
             form=form,
-            shard_id=given.shard_id,
-            shard_num=given.shard_num,
+            **_part(given),
         )
         print("\n".join(found.lines(given.price_per_hour)))
         return
@@ -99,8 +100,7 @@ def generate_here(given: argparse.Namespace) -> None:
         settings,
         device=given.device,
         form=form,
-        shard_id=given.shard_id,
-        shard_num=given.shard_num,
+        **_part(given),
         overwrite=given.overwrite,
     )
     for line in outside_lines(outside):
@@ -123,7 +123,7 @@ def _generate_on_ray(given: argparse.Namespace) -> None:
         given,
         output=output,
         settings=ray.settings_of(given),
-        inputs=[given.corpus],
+        inputs=[given.corpus, *given.earlier],
         overwrite=given.overwrite,
         sample=given.dry_run,
     )
@@ -155,6 +155,8 @@ def _serve(given: argparse.Namespace) -> None:
                 input_price=given.input_price,
                 output_price=given.output_price,
                 form=form,
+                sample=given.sample,
+                earlier=given.earlier,
             )
         print("\n".join(cost.lines()))
         return
@@ -170,8 +172,7 @@ def _serve(given: argparse.Namespace) -> None:
         concurrency=given.concurrency,
         timeout=given.timeout,
         form=form,
-        shard_id=given.shard_id,
-        shard_num=given.shard_num,
+        **_part(given),
         overwrite=given.overwrite,
     )
     for line in usage.lines():
@@ -180,6 +181,11 @@ def _serve(given: argparse.Namespace) -> None:
 
 #: The choices of ``--engine``.
 ENGINES = {"local": generate_here, "openai": _serve, "ray": _generate_on_ray}
+
+
+def _part(given: argparse.Namespace) -> dict[str, Any]:
+    """Which passages to do."""
+    return {name: getattr(given, name) for name in ("shard_id", "shard_num", "sample", "earlier")}
 
 
 def _form(given: argparse.Namespace) -> PassageFormat:
@@ -207,6 +213,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--delimiter", default="\n", help="between the fields inside 'contents'")
     add("--shard-id", type=int, default=0, help="counted from 0")
     add("--shard-num", type=int, default=1, help="shards of the corpus")
+
+    add("--sample", type=sample_size, metavar="N",
+        help="generate for so many passages only, or for a share of them (0.1): drawn with --seed "
+        "in every document (title) alike, a larger sample holding the smaller ones. The queries of "
+        "a sample serve the whole collection: `index` learns from them what the queries of the "
+        "other passages look like")  # fmt: skip
+    add("--earlier", nargs="+", default=[], metavar="FILE",
+        help="queries of this corpus that are there already, as of a smaller --sample: their "
+        "passages are left out; give both files to `encode`")  # fmt: skip
 
     group = parser.add_argument_group("generator")
     add = group.add_argument

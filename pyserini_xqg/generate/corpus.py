@@ -19,6 +19,7 @@ from pyserini_xqg.collection.records import Passage, PassageFormat
 from pyserini_xqg.collection.shards import BLOCK, shard_range
 from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.devices import Job, devices_of, generate_on
+from pyserini_xqg.generate.selection import Selection
 from pyserini_xqg.generate.settings import Settings, load
 from pyserini_xqg.generate.trimming import NAME_SAMPLE, kept_tokens, names_in
 
@@ -34,6 +35,8 @@ def generate_corpus(
     form: PassageFormat | None = None,
     shard_id: int = 0,
     shard_num: int = 1,
+    sample: int | float | None = None,
+    earlier: Sequence[str | Path] = (),
     overwrite: bool = False,
 ) -> Outside:
     """Generate queries for a corpus into a JSONL file.
@@ -54,6 +57,11 @@ def generate_corpus(
         How corpus rows are read.
     shard_id, shard_num : int
         The part to do, counted from 0.
+    sample : int, float or None
+        Generate for so many passages only, or this share of them; see `Selection`. The shards are
+        the sample's, and `settings.seed` draws it.
+    earlier : sequence of path-like
+        Queries of the same corpus: passages that have some are left out.
     overwrite : bool
         Replace an existing file.
 
@@ -70,19 +78,21 @@ def generate_corpus(
     output, devices = Path(output), devices_of(device)
     check_file_name(output)
     with OutputFolder(output, ROWS, overwrite=overwrite) as folder:
-        join = Join(corpus, [], folder.work, form=form)
-        start, stop = shard_range(join.passages, shard_id, shard_num)
+        join = Join(corpus, earlier, folder.work, form=form)
+        chosen = Selection(join, folder.work, sample=sample, seed=settings.seed)
+        start, stop = shard_range(chosen.passages, shard_id, shard_num)
         kept = kept_for(settings, join)
         plan = {
             "settings": settings.to_dict(),
             "inputs": join.digests,
+            **chosen.plan,
             "kept tokens": digest(json.dumps(kept).encode()),
             "shard": [shard_id, shard_num],
             "device": sorted({name.partition(":")[0] for name in devices}),
             "versions": versions(),
         }
         folder.start(plan, {ROWS: b"", _OUTSIDE: b""})
-        blocks = _Blocks(folder, join, settings, start, stop, packed=output.suffix == ".gz")
+        blocks = _Blocks(folder, chosen, settings, start, stop, packed=output.suffix == ".gz")
         try:
             blocks.generate(devices, kept)
         except XqgError:
@@ -182,14 +192,14 @@ class _Blocks:
     def __init__(
         self,
         folder: OutputFolder,
-        join: Join,
+        chosen: Selection,
         settings: Settings,
         start: int,
         stop: int,
         *,
         packed: bool,
     ) -> None:
-        self._folder, self._join, self._settings = folder, join, settings
+        self._folder, self._chosen, self._settings = folder, chosen, settings
         self._start, self._stop, self._packed = start, stop, packed
         self._count = -(-(stop - start) // BLOCK)
         self._jobs = folder.work / "jobs"
@@ -251,7 +261,7 @@ class _Blocks:
 
     def _passages(self, block: int) -> list[Passage]:
         row = self._start + block * BLOCK
-        return list(self._join.read_passages(row, min(row + BLOCK, self._stop)))
+        return list(self._chosen.read_passages(row, min(row + BLOCK, self._stop)))
 
     def _file(self, block: int, language: str) -> Path:
         return self._jobs / f"{block}-{language}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from pyserini_xqg.encode.estimate import in_all
 from pyserini_xqg.generate.corpus import as_rows, kept_for, spread
 from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.devices import devices_of
+from pyserini_xqg.generate.selection import Selection
 from pyserini_xqg.generate.settings import Settings
 
 #: No further language is measured after this many seconds; what is missing is taken as the mean.
@@ -88,6 +90,8 @@ def estimate(
     form: PassageFormat | None = None,
     shard_id: int = 0,
     shard_num: int = 1,
+    sample: int | float | None = None,
+    earlier: Sequence[str | Path] = (),
 ) -> Estimate:
     """Generate for one batch of passages, spread over the corpus, and reckon up.
 
@@ -103,39 +107,40 @@ def estimate(
 
     devices = devices_of(device)
     with tempfile.TemporaryDirectory(prefix="pyserini-xqg-") as work:
-        join = Join(corpus, [], Path(work), form=form)
-        start, stop = shard_range(join.passages, shard_id, shard_num)
-        sample = list(spread(join, settings.batch_size))
+        join = Join(corpus, earlier, Path(work), form=form)
+        chosen = Selection(join, Path(work), sample=sample, seed=settings.seed)
+        start, stop = shard_range(chosen.passages, shard_id, shard_num)
+        some = list(spread(join, settings.batch_size))
         kept = kept_for(settings, join)
         join.close()
     generator = Generator(settings, devices[0], kept)
     texts, seconds, outside = {}, {}, Outside()
     for language in settings.languages:
         # Not timed: what is slow the first time only, and checking the trimmed vocabulary.
-        checked = generator.generate(sample[:_CHECKED], language)
+        checked = generator.generate(some[:_CHECKED], language)
         outside = outside.plus(checked.outside)
         began = time.perf_counter()
-        generated = generator.generate(sample, language, check=False)
+        generated = generator.generate(some, language, check=False)
         seconds[language] = time.perf_counter() - began
         texts[language] = generated.texts
         if sum(seconds.values()) > _ENOUGH:
             break
     # Of one passage: what all languages take of one device, and the bytes of its row.
     share = len(settings.languages) / len(seconds)
-    each = sum(seconds.values()) / len(sample) * share
-    size = len(as_rows([passage.docid for passage in sample], texts)) / len(sample) * share
+    each = sum(seconds.values()) / len(some) * share
+    size = len(as_rows([passage.docid for passage in some], texts)) / len(some) * share
     passages, queries = stop - start, len(settings.languages) * settings.num_queries
     return Estimate(
         passages=passages,
         queries=passages * queries,
-        corpus=join.passages,
+        corpus=chosen.passages,
         shards=shard_num,
         passages_per_second=len(devices) / each,
         queries_per_second=len(devices) / each * queries,
         hours=passages * each / len(devices) / 3600,
         bytes=round(passages * size),
         measured={
-            language: len(sample) * settings.num_queries / taken
+            language: len(some) * settings.num_queries / taken
             for language, taken in seconds.items()
         },
         outside=outside,

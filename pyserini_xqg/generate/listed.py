@@ -180,7 +180,7 @@ def _number_of(text: str) -> int | None:
         return None
     rest, closing, label = text[found.end() :], found["closing"].strip("*_ "), found["label"]
     glued = not text[: found.end()][-1:].isspace()
-    if glued and rest[:1].isnumeric() and closing[-1:] in (".", "．", ":", "："):
+    if glued and not label and rest[:1].isnumeric() and closing[-1:] in (".", "．", ":"):
         return None  # 3.5, 12:30
     if not closing and not label and found["number"][0] not in "①②③④⑤⑥⑦⑧⑨⑩" and rest[:1].islower():
         return None

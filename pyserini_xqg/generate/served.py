@@ -22,6 +22,7 @@ from pyserini_xqg.generate.corpus import (
 )
 from pyserini_xqg.generate.openai import ChatSettings, Cost, Usage, estimate_cost, generate_block
 from pyserini_xqg.generate.openai_client import ChatClient
+from pyserini_xqg.generate.selection import Selection
 
 #: Passages from all over the corpus whose lengths stand for the rest in an estimate.
 _SAMPLE = 512
@@ -40,6 +41,8 @@ def generate_served(
     form: PassageFormat | None = None,
     shard_id: int = 0,
     shard_num: int = 1,
+    sample: int | float | None = None,
+    earlier: Sequence[str | Path] = (),
     overwrite: bool = False,
 ) -> Usage:
     """Have a server write queries for a corpus into a JSONL file.
@@ -50,7 +53,7 @@ def generate_served(
 
     Parameters
     ----------
-    corpus, form, shard_id, shard_num, overwrite
+    corpus, form, shard_id, shard_num, sample, earlier, overwrite
         As in `pyserini_xqg.generate.corpus.generate_corpus`.
     output : path-like
         The file to make; compressed where its name ends in ``.gz``.
@@ -74,20 +77,22 @@ def generate_served(
     check_file_name(output)
     usage, packed = Usage(), output.suffix == ".gz"
     with OutputFolder(output, ROWS, overwrite=overwrite) as folder:
-        join = Join(corpus, [], folder.work, form=form)
-        start, stop = shard_range(join.passages, shard_id, shard_num)
+        join = Join(corpus, earlier, folder.work, form=form)
+        chosen = Selection(join, folder.work, sample=sample, seed=settings.seed)
+        start, stop = shard_range(chosen.passages, shard_id, shard_num)
         plan = {
             "settings": settings.to_dict(),
             "languages": codes,
             "num_queries": num_queries,
             "inputs": join.digests,
+            **chosen.plan,
             "shard": [shard_id, shard_num],
         }
         folder.start(plan, {ROWS: b""})
         client = ChatClient(base_url, f"{output}.answers.sqlite", timeout=timeout)
         try:
             for row in range(start + folder.blocks * BLOCK, stop, BLOCK):
-                passages = list(join.read_passages(row, min(row + BLOCK, stop)))
+                passages = list(chosen.read_passages(row, min(row + BLOCK, stop)))
                 found = generate_block(
                     passages, codes, num_queries, settings=settings, client=client,
                     concurrency=concurrency, usage=usage,
@@ -115,14 +120,17 @@ def estimate_served(
     input_price: float | None = None,
     output_price: float | None = None,
     form: PassageFormat | None = None,
+    sample: int | float | None = None,
+    earlier: Sequence[str | Path] = (),
 ) -> Cost:
-    """What the whole corpus will take, from a sample; the server is not asked."""
-    join = Join(corpus, [], work, form=form)
+    """What the whole will take, from some passages of it; the server is not asked."""
+    join = Join(corpus, earlier, work, form=form)
     codes = _codes(languages)
-    sample = list(spread(join, _SAMPLE))
+    chosen = Selection(join, work, sample=sample, seed=settings.seed)
+    some = list(spread(join, _SAMPLE))
     join.close()
     return estimate_cost(
-        sample, join.passages, codes, num_queries, settings,
+        some, chosen.passages, codes, num_queries, settings,
         input_price=input_price, output_price=output_price,
     )  # fmt: skip
 

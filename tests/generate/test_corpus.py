@@ -428,3 +428,19 @@ def test_a_missing_corpus_is_found_first(model, tmp_path):
     with pytest.raises(XqgError, match="no such file or folder"):
         main(["--corpus", str(tmp_path / "no"), "--generator", "no", "--languages", "te",
               "--output", "q"])  # fmt: skip
+
+
+def test_a_sample_of_a_model_of_ones_own(model, corpus, tmp_path, monkeypatch):
+    known = settings(model)
+    whole = generate(corpus, tmp_path / "whole", known).splitlines()
+    some = generate(corpus, tmp_path / "some", known, sample=0.5).splitlines()
+    assert len(some) == 15
+    assert [row for row in whole if row in some] == some  # the queries are the same
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 3)
+        generate(corpus, tmp_path / "q", known, sample=0.5)
+    with pytest.raises(XqgError, match=r"sample was \[0.5, 0\], is now \[16, 0\]"):
+        generate(corpus, tmp_path / "q", known, sample=16)
+    assert generate(corpus, tmp_path / "q", known, sample=0.5).splitlines() == some
+    rest = generate(corpus, tmp_path / "rest", known, earlier=[tmp_path / "some"]).splitlines()
+    assert sorted(some + rest) == sorted(whole)
