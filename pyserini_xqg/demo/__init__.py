@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_HERE = Path(__file__).parent
+#: What the demo reads lies in here.
+HERE = Path(__file__).parent
 
 #: A synthetic cross-lingual collection; its README.md says what it must not be used to claim.
-XQG_MINI = _HERE / "xqg-mini"
+XQG_MINI = HERE / "xqg-mini"
 #: An encoder of 9 MB that reads eight languages a little; see its README.md.
-TINY_ENCODER = _HERE / "tiny-encoder"
+TINY_ENCODER = HERE / "tiny-encoder"
 
 LANGUAGES = ("ar", "bn", "fi", "ja", "ko", "ru", "te")
 #: As ir_measures spells them, and as people do.

@@ -14,6 +14,7 @@ from pyserini_xqg.demo import (
     BUDGETS,
     CAVEAT,
     CAVEAT_OF_OTHERS,
+    HERE,
     LANGUAGES,
     MEASURES,
     TINY_ENCODER,
@@ -34,6 +35,8 @@ ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 #: Weights of the dense run beside BM25, whose scores are some 30 times as large; 1 is dense alone.
 WEIGHTS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
 _CHOSEN_BY = "RR@10"
+#: The first of the commands: where the others find the demo's files.
+WHERE = 'DEMO=$(python -c "from pyserini_xqg.demo import HERE; print(HERE)")'
 
 
 class System(NamedTuple):
@@ -88,7 +91,7 @@ class Demo:
         self.encoder = encoder
         self.output = output
         self.say = say
-        self.commands: list[str] = []
+        self.commands = [WHERE]
         self._collections = {
             half: read_collection(XQG_MINI / f"topics.{half}.jsonl", XQG_MINI / f"qrels.{half}.txt")
             for half in ("dev", "test")
@@ -116,8 +119,9 @@ class Demo:
         alone = self._dense("queries alone, routed", "alone", "mean", 1.0, routed=True)
         passages = self._bm25("BM25 on passages", "bm25-passages", with_queries=False)
         self._command(
-            "pyserini_xqg.run", "pyserini.eval.trec_eval", "-c", "-m", "recip_rank",
-            XQG_MINI / "qrels.test.txt", fused.run, execute=False,
+            "pyserini_xqg.evaluate", "trec", "--topics", XQG_MINI / "topics.test.jsonl",
+            "--qrels", XQG_MINI / "qrels.test.txt", "--runs", fused.run, "--measures", *MEASURES,
+            "--languages", *LANGUAGES, execute=False,
         )  # fmt: skip
         systems += [routed, bm25, fused, alone, passages]
         caveat = CAVEAT if Path(self.encoder) == TINY_ENCODER else CAVEAT_OF_OTHERS
@@ -214,6 +218,7 @@ class Demo:
     ) -> None:
         arguments = [str(word) for word in words]
         if keep:
-            self.commands.append(f"python -m {module} {shlex.join(arguments)}")
+            line = f"python -m {module} {shlex.join(arguments)}"
+            self.commands.append(line.replace(f"{HERE}/", "$DEMO/"))
         if execute:
             main_of(module)(arguments)

@@ -40,10 +40,19 @@ def sections(results: Results) -> list[Section]:
         "questions in English, the language of the passages. The last two systems are there for "
         "comparison."
     )
+    xqg = (
+        "For every passage a generator writes questions in the languages of the users, and their "
+        "vectors are folded into the passage's own when it is indexed (xQG). So a question finds "
+        "the passage in another language, and a search costs what it did."
+    )
     return [
         Section(
-            "Scores", [text], [*tables, tokens], [success_plot(results)], caveat=results.caveat
+            "What generated queries do",
+            [xqg],
+            plots=[success_plot(results)],
+            caveat=results.caveat,
         ),
+        Section("Scores", [text], [*tables, tokens]),
         Section(
             "The commands",
             ["They led here; put your own files in their place:"],

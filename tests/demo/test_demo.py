@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,7 +73,9 @@ def test_everything_is_there(demo):
         assert f'lang="{language}"' in page
     assert page.count('class="hit right"') >= 1
     assert (demo / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert len(re.findall(r"^n +(90 +){7}630 +90$", table, re.MULTILINE)) == 2
+    assert len(re.findall(r"^n +630 +(90 +){7}90$", table, re.MULTILINE)) == 2  # the mean first
+    assert page.index("<img") < page.index("<table")  # the picture before any table
+    assert page.index("(xQG)") < page.index("<img")
 
 
 @pytest.mark.parametrize("name", PINNED)
@@ -95,6 +98,7 @@ def test_trec_evals_figures_are_pinned(demo, name):
 
 def test_the_printed_commands_work_elsewhere(demo, tmp_path):
     commands = (demo / "commands.sh").read_text().splitlines()
+    assert max(map(len, commands)) < 320
     index = next(c for c in commands if "pyserini_xqg.index" in c and "paper" in c)
     words = shlex.split(index)
     output = words.index("--output") + 1
@@ -102,6 +106,17 @@ def test_the_printed_commands_work_elsewhere(demo, tmp_path):
     words[0], words[output] = sys.executable, str(tmp_path / "again")
     subprocess.run(words, check=True)
     assert (tmp_path / "again/index").read_bytes() == (demo / name / "index").read_bytes()
+
+
+def test_the_last_command_prints_a_number_of_the_page(demo):
+    where, *_, last = (demo / "commands.sh").read_text().splitlines()
+    python = f"export PATH={Path(sys.executable).parent}:$PATH"
+    said = subprocess.run(
+        ["bash", "-c", f"{python}\n{where}\n{last}"], capture_output=True, text=True, check=True
+    ).stdout
+    found = re.search(r"^fused.test +([\d.]+)", said.split("RR@10, %")[1], re.MULTILINE)[1]
+    page = (demo / "index.html").read_text(encoding="utf-8")
+    assert f">{found}<" in page.split("MRR@10, %", 1)[1]
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path):

@@ -73,7 +73,7 @@ def scores_table(
     mean_of: Sequence[str],
     by: str = "lang",
 ) -> Table:
-    """A row a run, a column a language, and the mean with the ends of its interval.
+    """A row a run: the mean with the ends of its interval, and a column a language.
 
     Where languages differ in their number of topics, the mean of the languages' figures stands
     beside the mean over all topics, as ``macro``.
@@ -93,7 +93,7 @@ def scores_table(
     counts = {group: len(qids) for group, qids in collection.by(by).items()}
     macro = ["macro"] if len({counts[group] for group in mean_of}) > 1 else []
     others = [group for group in counts if group not in mean_of]
-    shown = [*mean_of, *macro, "mean", "low", "high", *others]
+    shown = ["mean", "low", "high", *macro, *mean_of, *others]
     rows: list[list[Cell]] = []
     intervals: dict[tuple[int, int], Interval] = {}
     for run, of_run in scores.items():
