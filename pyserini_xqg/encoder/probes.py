@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.spec import EncoderSpec
 
 #: Below this cosine the encoder is another one. Another batch size or another CPU stays above
 #: 0.99999, bfloat16 beside float32 above 0.999.
@@ -35,12 +36,27 @@ def make_probes(encoder: Encoder, texts: Mapping[str, str]) -> list[dict[str, An
     ]
 
 
-def check_probes(encoder: Encoder, probes: Sequence[Mapping[str, Any]], where: str) -> None:
+class QuerySide(Protocol):
+    """What makes vectors of topics."""
+
+    @property
+    def spec(self) -> EncoderSpec: ...
+
+    def encode_queries(self, texts: Sequence[str], /) -> NDArray[np.float32]: ...
+
+    def token_ids(self, text: str, /) -> list[int]: ...
+
+    def use(self, spec: EncoderSpec, /) -> None:
+        """Take other pooling or norm with the weights already loaded."""
+        ...
+
+
+def check_probes(encoder: QuerySide, probes: Sequence[Mapping[str, Any]], where: str) -> None:
     """Encode the probes again and compare.
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : QuerySide
         The one that is about to answer queries.
     probes : sequence of mapping
         As `make_probes` recorded them.
@@ -56,14 +72,15 @@ def check_probes(encoder: Encoder, probes: Sequence[Mapping[str, Any]], where: s
     if not probes:
         return
     expected = np.array([probe["vector"] for probe in probes], dtype=np.float32)
-    if expected.shape[1] != encoder.dimension:
+    texts = [probe["text"] for probe in probes]
+    vectors = encoder.encode_queries(texts)
+    if expected.shape != vectors.shape:
         raise XqgError(
             f"{where} was built with vectors of dimension {expected.shape[1]}; the "
-            f"encoder {encoder.spec.model} has {encoder.dimension}. Give the encoder it "
+            f"encoder {encoder.spec.model} has {vectors.shape[1]}. Give the encoder it "
             "was built with, with --encoder"
         )
-    texts = [probe["text"] for probe in probes]
-    cosines, ratio = compare(encoder.encode_queries(texts), expected)
+    cosines, ratio = compare(vectors, expected)
     worst = int(cosines.argmin())
     if cosines[worst] >= MIN_COSINE and 0.99 <= ratio <= 1.01:
         return
@@ -90,7 +107,7 @@ def compare(
 
 
 def _difference(
-    encoder: Encoder, probes: Sequence[Mapping[str, Any]], expected: NDArray[np.float32]
+    encoder: QuerySide, probes: Sequence[Mapping[str, Any]], expected: NDArray[np.float32]
 ) -> str:
     if any(encoder.token_ids(probe["text"]) != probe["tokens"] for probe in probes):
         return (

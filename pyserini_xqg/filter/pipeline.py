@@ -143,7 +143,7 @@ def filter_queries(
         "round_trip": round_trip and [read_manifest(round_trip), round_trip_k],
         "shard": [shard_id, shard_num],
     }  # fmt: skip
-    searcher = round_trip and open_searcher(round_trip, device=device)
+    searcher = round_trip and open_searcher(round_trip, device=device, keep=False)
     with OutputFolder(output, _ROWS, overwrite=overwrite) as folder, _cleared(folder):
         join = Join(corpus, queries, folder.work, form=form, ignore_unknown=ignore_unknown)
         start, stop = shard_range(join.passages, shard_id, shard_num)

@@ -53,10 +53,10 @@ def encode_topics(path: str | Path, spec: EncoderSpec) -> Queries:
         As `read_topics`, and for an encoder that cannot be loaded.
     """
     from pyserini_xqg.collection.topics import read_topics
-    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
     texts = [topic.text for topic in read_topics(path)]
-    return Queries(Encoder(spec).encode_queries(texts), f"topics of {path}")
+    return Queries(TopicEncoder(spec).encode_queries(texts), f"topics of {path}")
 
 
 class Sample:

@@ -12,6 +12,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.blocks import encode_generated
 from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.spec import SPEC_FILE, EncoderSpec
+from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.index.manifest import MANIFEST
 from pyserini_xqg.index.query_side import open_encoder
 from pyserini_xqg.index.settings import Fusion
@@ -160,7 +161,8 @@ class XqgQueryEncoder(QueryEncoder):
             self.encoder = open_encoder(path, encoder, device, batch_size)
         elif (path / SPEC_FILE).is_file():
             spec = EncoderSpec.resolve(encoder or str(path))
-            self.encoder = Encoder(spec, device=device, batch_size=batch_size)
+            self.encoder = TopicEncoder(spec, device=device, batch_size=batch_size)
+            self.encoder.loaded  # noqa: B018 - a model that is none is refused here
         else:
             raise XqgError(
                 f"{path} is neither an xQG index (no {MANIFEST}) nor a model folder with a saved "

@@ -18,7 +18,7 @@ from pyserini_xqg.plugin.encoders import XqgQueryEncoder
 from pyserini_xqg.search.routing import check_routable, routes_of
 
 if TYPE_CHECKING:
-    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
 
 class XqgSearcher(FaissSearcher):
@@ -71,7 +71,7 @@ class XqgSearcher(FaissSearcher):
         super().__init__(str(own), query_encoder)
 
     @property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> TopicEncoder:
         """What makes vectors of texts."""
         query_encoder: XqgQueryEncoder = self.query_encoder
         return query_encoder.encoder

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pyserini_xqg.collection.topics import Topic
-    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
 
 class Asking(NamedTuple):
@@ -126,7 +126,7 @@ def _mean(searcher: Any, topics: Sequence[Topic], asking: Asking) -> dict[str, l
 
 
 def mean_vectors(
-    encoder: Encoder, topics: Sequence[Topic], weight: float | None = None
+    encoder: TopicEncoder, topics: Sequence[Topic], weight: float | None = None
 ) -> NDArray[np.float32]:
     """The vectors of topics, each with its expansions, shape ``(len(topics), d)``, float32.
 
@@ -204,9 +204,9 @@ JOINS: dict[str, Callable[[Any, Sequence[Topic], Asking], dict[str, list[Any]]]]
 }
 
 
-def _encoder_of(searcher: Any) -> Encoder | None:
+def _encoder_of(searcher: Any) -> TopicEncoder | None:
     """The encoder of ours that a dense searcher holds."""
-    encoder: Encoder | None = getattr(searcher, "encoder", None)
+    encoder: TopicEncoder | None = getattr(searcher, "encoder", None)
     return encoder
 
 

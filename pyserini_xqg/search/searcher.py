@@ -22,7 +22,7 @@ from pyserini_xqg.search.routing import check_routable, routes_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
     from pyserini_xqg.index.hits import Index
 
 
@@ -37,7 +37,7 @@ class Searcher:
     ----------
     index : Index
         Of vectors, or of texts.
-    encoder : Encoder or None
+    encoder : TopicEncoder or None
         None where the index is of texts.
     routes : sequence of str
         The languages that a routed index has an index of their own for.
@@ -50,7 +50,7 @@ class Searcher:
     def __init__(
         self,
         index: Index[Any],
-        encoder: Encoder | None,
+        encoder: TopicEncoder | None,
         *,
         routes: Sequence[str] = (),
         detect: bool = True,
@@ -122,6 +122,7 @@ def open_searcher(
     processes: int = 1,
     effort: Effort = Effort(),  # noqa: B008 - frozen
     detect: bool = True,
+    keep: bool = True,
 ) -> Searcher:
     """Open an index, or several dense ones as one.
 
@@ -141,6 +142,8 @@ def open_searcher(
     detect : bool
         Route texts that come without a language by the one that they seem to be in. Where False,
         a routed index refuses them.
+    keep : bool
+        The vectors of topics, so that the same ones need no model the next time.
 
     Raises
     ------
@@ -163,7 +166,7 @@ def open_searcher(
     from pyserini_xqg.index.query_side import open_encoder
 
     shards = open_shards(paths, processes=processes, effort=effort)
-    query_side = open_encoder(paths[0], encoder, device)
+    query_side = open_encoder(paths[0], encoder, device, keep=keep)
     for path, manifest in zip(paths[1:], manifests[1:], strict=True):
         check_probes(query_side, manifest["probes"], str(path))
     return Searcher(shards, query_side, **about)

@@ -18,7 +18,7 @@ from pyserini_xqg.store.rows import docids_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
     from pyserini_xqg.store.store import Store
 
     Vectors = NDArray[np.float32]
@@ -68,7 +68,9 @@ def others(languages: Sequence[str]) -> Members:
     return lambda asked: tuple(code for code in languages if code != asked)
 
 
-def open_encoder(store: Store, encoder: str | None = None, device: str | None = None) -> Encoder:
+def open_encoder(
+    store: Store, encoder: str | None = None, device: str | None = None
+) -> TopicEncoder:
     """The encoder of a store, for its topics.
 
     Parameters
@@ -83,12 +85,12 @@ def open_encoder(store: Store, encoder: str | None = None, device: str | None = 
     XqgError
         If it cannot be loaded, or is not the one that the store was encoded with.
     """
-    from pyserini_xqg.encoder.encoder import Encoder
     from pyserini_xqg.encoder.probes import check_probes
+    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
-    loaded = Encoder(store.encoder.at(encoder), device=device)
-    check_probes(loaded, store.manifest["probes"], str(store.paths[0]))
-    return loaded
+    topics = TopicEncoder(store.encoder.at(encoder), device=device)
+    check_probes(topics, store.manifest["probes"], str(store.paths[0]))
+    return topics
 
 
 def parts_of(
