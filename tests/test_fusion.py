@@ -177,6 +177,7 @@ def test_inputs_are_left_alone(data):
     [
         ({"method": "sum"}, "--method 'sum' is none of paper, mean"),
         ({"alpha": 1.5}, r"--alpha 1.5 is outside \[0, 1\]"),
+        ({"alpha": -0.01}, r"--alpha -0.01 is outside"),
         ({"alpha": float("nan")}, "--alpha nan is outside"),
         ({"mu": -1.0}, "--mu -1.0: expected a number of virtual queries, at least 0"),
         ({"mu": float("inf")}, "--mu inf: expected a number of virtual queries"),

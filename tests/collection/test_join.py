@@ -170,3 +170,31 @@ def test_the_tables_memory_is_bounded(write_jsonl, work):
     grown, table = map(int, said.stdout.split())
     assert table > 50e6
     assert grown < 0.75 * table
+
+
+def test_rows_are_inserted_in_batches(write_jsonl, work, monkeypatch):
+    sizes = []
+    stock = Join._insert
+
+    def insert(self, statement, rows):
+        sizes.append(len(rows))
+        stock(self, statement, rows)
+
+    monkeypatch.setattr("pyserini_xqg.collection.join._INSERT_ROWS", 4)
+    monkeypatch.setattr(Join, "_insert", insert)
+    corpus = write_jsonl("c.jsonl", [{"docid": f"d{i}", "text": "t"} for i in range(10)])
+    queries = write_jsonl(
+        "q.jsonl", [{"docid": f"d{i}", "generated_queries": {"te": ["q"]}} for i in range(10)]
+    )
+    Join(corpus, [queries], work).close()
+    assert sizes == [4, 4, 2, 4, 4, 2]
+
+
+def test_a_place_is_kept_for_each_block(write_jsonl, work):
+    rows = [{"docid": f"d{i}", "text": "t"} for i in range(2 * BLOCK + 1)]
+    join = Join(write_jsonl("c.jsonl", rows), [], work)
+    places = join._db.execute("select row from places order by row").fetchall()
+    assert [row for (row,) in places] == [0, BLOCK, 2 * BLOCK]
+    assert list(join.read_passages(5, 5)) == []
+    assert [p.docid for p in join.read_passages(BLOCK, BLOCK + 2)] == [f"d{BLOCK}", f"d{BLOCK + 1}"]
+    join.close()
