@@ -11,20 +11,26 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.base.files import input_files, is_tsv, read_lines
+from pyserini_xqg.base.files import input_files, read_lines
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.records import parse_json, parse_queries
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.collection.topics import add_language_option, parse_topic, parse_tsv_topic
+from pyserini_xqg.collection.topics import (
+    add_language_option,
+    parse_topic,
+    text_name,
+    topic_rows,
+)
 from pyserini_xqg.generate.corpus import ROWS, check_file_name, hand_over, pack
 
 #: ISO 639-3 codes, by which uroman knows languages, of those that are not written in Latin letters.
@@ -111,27 +117,18 @@ def topic_row(
     where: str,
     languages: Sequence[str],
     romanise: Romanise,
-    *,
-    tsv: bool = False,
     language: str | None = None,
 ) -> dict[str, Any]:
     """A topic, in Latin letters where it is in one of the languages; its id stays.
 
     Parameters
     ----------
-    tsv : bool
-        Whether the line is TSV.
     language : str or None
         Of the topic, instead of what the line says.
     """
-    topic = (parse_tsv_topic if tsv else parse_topic)(line, where, language)
-    if tsv:
-        row = {"qid": topic.qid, "title": topic.text, "lang": topic.language}
-    else:
-        row = parse_json(line, where)
+    topic, row = parse_topic(line, where, language), parse_json(line, where)
     if topic.language in languages:
-        name = "title" if "title" in row else "question"
-        row[name] = romanise(topic.text, topic.language)
+        row[text_name(row)] = romanise(topic.text, topic.language)
         row["lang"] = latin(topic.language)
     return row
 
@@ -140,7 +137,8 @@ def romanise_files(
     paths: Sequence[str | Path],
     output: str | Path,
     languages: Sequence[str],
-    row_of: Callable[[bytes, str, bool], dict[str, Any]],
+    lines: Iterable[tuple[bytes, str]],
+    row_of: Callable[[bytes, str], dict[str, Any]],
     *,
     overwrite: bool = False,
 ) -> dict[str, int]:
@@ -149,12 +147,14 @@ def romanise_files(
     Parameters
     ----------
     paths : sequence of path-like
-        JSONL or TSV files, ``.gz`` or not, or folders of them; they become one file.
+        Where the rows come from, for messages and so that a changed file is not gone on with.
     output : path-like
         Compressed where its name ends in ``.gz``.
     languages : sequence of str
+    lines : iterable of bytes and str
+        Lines of JSON with their places; they become one file.
     row_of : callable
-        From a line, the name of its file and its number, and whether it is TSV, to the row.
+        From a line and its place to the row.
     overwrite : bool
         Replace an existing file.
 
@@ -167,18 +167,13 @@ def romanise_files(
     check_file_name(output)
     codes = [latin(language) for language in languages]
     with OutputFolder(output, ROWS, overwrite=overwrite) as folder:
-        files = [name for path in paths for name in input_files(path)]
+        files = [name for path in paths if Path(path).exists() for name in input_files(path)]
         stats = [(str(name.resolve()), name.stat()) for name in files]
         plan = {
             "languages": list(languages),
             "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
         }
         folder.start(plan, {ROWS: b"", _COUNTS: b""})
-        lines = (
-            (line.content, f"{name}:{line.number}", is_tsv(name))
-            for name in files
-            for line in read_lines(name)
-        )
         left = islice(lines, folder.rows, None)
         with Progress(None, "romanising", "rows", done=folder.rows) as bar:
             while block := list(islice(left, BLOCK)):
@@ -227,17 +222,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     spoken: str | None = args.language
     if spoken and args.queries:
         raise XqgError("--language goes with --topics; queries name their languages")
-    if args.topics and spoken is None and any(map(is_tsv, input_files(args.topics))):
-        raise XqgError(f"{args.topics} is TSV: say its language with --language")
     romanise = load_romaniser()
-
-    def row_of(line: bytes, where: str, tsv: bool) -> dict[str, Any]:
-        if args.queries:
-            return queries_row(line, where, languages, romanise)
-        return topic_row(line, where, languages, romanise, tsv=tsv, language=spoken)
-
+    if args.topics:
+        rows = list(topic_rows(args.topics, spoken))
+        if not any(row.topic.language for row in rows):
+            raise XqgError(
+                f"{args.topics}: its topics do not say their language; give it with --language"
+            )
+        lines = ((row.line, row.where) for row in rows)
+        row_of = partial(topic_row, languages=languages, romanise=romanise, language=spoken)
+    else:
+        files = [file for path in args.queries for file in input_files(path)]
+        lines = (
+            (line.content, f"{file}:{line.number}") for file in files for line in read_lines(file)
+        )
+        row_of = partial(queries_row, languages=languages, romanise=romanise)
     paths = args.queries or [args.topics]
-    counts = romanise_files(paths, args.output, languages, row_of, overwrite=args.overwrite)
+    counts = romanise_files(paths, args.output, languages, lines, row_of, overwrite=args.overwrite)
     for code, count in counts.items():
         print(f"note: {count} rows with {code}", file=sys.stderr)
 

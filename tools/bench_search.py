@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_encode import make_model, processor, read_questions
+from bench_encode import make_model, read_questions
+from machine import processor
 
 LENGTH = 256  # tokens of a topic, as stock Pyserini cuts it
 CLOSE = 1e-4  # relative difference of scores under which two hits may change places

@@ -213,7 +213,9 @@ def _sizes(inputs: Sequence[str | Path]) -> dict[str, list[int]]:
     """Size and time of each file: a shard that is passed over does not read them again."""
     from pyserini_xqg.base.files import input_files
 
-    files = [Path(file).absolute() for path in inputs for file in input_files(path)]
+    # What is no file may be a name: that, or that it is nothing, is for the tasks to find.
+    paths = [path for path in inputs if Path(path).exists()]
+    files = [Path(file).absolute() for path in paths for file in input_files(path)]
     return {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
 from typing import NamedTuple
@@ -99,3 +99,56 @@ def finite_number(text: str, column: str, where: str) -> float:
     if not isfinite(number):
         raise XqgError(f"{where}: {column} is {text!r}; expected a finite number")
     return number
+
+
+def tsv_cells(line: bytes, where: str, *, quoted: bool = False, columns: int = 0) -> list[str]:
+    """The cells of a line in TSV, with whatever they hold.
+
+    Quotes around a cell are part of it, unless they are certainly those of CSV: where the quotes
+    inside are doubled, as in DPR's and XOR-TyDi's corpora, and as `quoted` says.
+
+    Parameters
+    ----------
+    line : bytes
+    where : str
+        File and line, for messages.
+    quoted : bool
+        Whether cells in quotes stand for what is inside.
+    columns : int
+        With more cells than this, tabs may be inside quotes.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, if the line is not UTF-8.
+    """
+    try:
+        cells = line.decode("utf-8-sig").rstrip("\r\n").split("\t")
+    except UnicodeDecodeError as error:
+        raise XqgError(
+            f"{where}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
+        ) from None
+    if b'"' not in line:
+        return cells
+    if columns and len(cells) > columns:
+        cells = _with_tabs_in_quotes(cells)
+    return [_unquoted(cell, quoted) for cell in cells]
+
+
+def _with_tabs_in_quotes(cells: Sequence[str]) -> list[str]:
+    whole: list[str] = []
+    for cell in cells:
+        if whole and whole[-1].startswith('"') and whole[-1].count('"') % 2:
+            whole[-1] += "\t" + cell
+        else:
+            whole.append(cell)
+    return whole
+
+
+def _unquoted(cell: str, quoted: bool) -> str:
+    if len(cell) < 2 or not cell[0] == cell[-1] == '"':
+        return cell
+    inside = cell[1:-1].replace('""', "")
+    doubled = inside != cell[1:-1] and '"' not in inside
+    in_csv = doubled or "\t" in inside or quoted
+    return cell[1:-1].replace('""', '"') if in_csv and '"' not in inside else cell

@@ -7,39 +7,43 @@ leaves a SQLite table from docid to place, by which each block of passages fetch
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import Line, input_files, is_tsv, read_lines, unpacked
+from pyserini_xqg.base.files import Line, input_files, read_lines, unpacked
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.named import is_irds
 from pyserini_xqg.collection.records import (
+    QUERY_FIELDS,
     GeneratedQueries,
     Passage,
     PassageFormat,
-    parse_passage,
-    parse_queries,
-    parse_tsv_passage,
+    passage_of,
+    queries_of,
 )
 from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.collection.sources import corpus_in_files
+from pyserini_xqg.collection.tables import CORPUS, QUERIES, Rows, rows_of
 
 _INSERT_ROWS = 10_000
 _SCHEMA = """
 create table passages (docid text primary key, file int, line int) without rowid;
 create table places (row int primary key, file int, line int, offset int);
-create table queries (docid text, input int, file int, line int, offset int,
-                      primary key (docid, input)) without rowid;
+create table queries (docid text, input int, part int, file int, line int, offset int,
+                      primary key (docid, input, part)) without rowid;
 """
 
 
 class _Source(NamedTuple):
     name: Path  # as the user gave it, for messages
     plain: Path  # what is read: the same, or unpacked
-    tsv: bool
+    rows: Rows
 
 
 class Join:
@@ -61,6 +65,8 @@ class Join:
         Count queries whose docid the corpus lacks instead of refusing them.
     corpus_name : Path or None
         What messages call the corpus where it stands for another file, row for line.
+    language : str or None
+        Of queries whose rows do not name theirs: plain lists, and TSV.
 
     Attributes
     ----------
@@ -94,8 +100,10 @@ class Join:
         languages: Sequence[str] | None = None,
         ignore_unknown: bool = False,
         corpus_name: Path | None = None,
+        language: str | None = None,
     ) -> None:
         self._form = form or PassageFormat()
+        self._language = language
         self._sources: list[_Source] = []
         self._open: dict[int, IO[bytes]] = {}
         self.passages = self.empty_texts = self.empty_queries = self.unknown = 0
@@ -136,19 +144,22 @@ class Join:
         for index in range(first, len(self._sources)):
             source = self._sources[index]
             for line in read_lines(source.plain, offset, number):
-                if self._header(source, line):
+                if source.rows.is_header(line):
                     continue
                 if row >= stop:
                     return
                 if row >= start:
-                    yield self._parse_passage(source, line)
+                    yield self._passage(source, line)
                 row += 1
             number, offset = 1, 0
             if row >= self.passages:
                 return
 
     def query_rows(self, docids: Sequence[str]) -> Iterator[tuple[GeneratedQueries, bytes]]:
-        """Each row of queries for these docids, with its line, in the order of the inputs."""
+        """Each row of queries for these docids, with its line, in the order of the inputs.
+
+        Where the row is of another form than ours, the line is what ours would be.
+        """
         marks = ",".join("?" * len(docids))
         places = self._db.execute(
             f"select docid, file, line, offset from queries where docid in ({marks}) "
@@ -160,11 +171,12 @@ class Join:
             if file is None:
                 file = self._open[index] = open(self._sources[index].plain, "rb")  # noqa: SIM115
             file.seek(offset)
-            line, where = file.readline(), f"{self._sources[index].name}:{number}"
-            row = parse_queries(line, where)
+            line = Line(number, offset, file.readline())
+            row, fields = self._queries(self._sources[index], line)
             if row.docid != docid:
+                where = f"{self._sources[index].name}:{number}"
                 raise XqgError(f"{where}: the file changed while it was read; start again")
-            yield row, line
+            yield row, line.content if fields is None else _line(row, fields)
 
     def queries_of(self, docids: Sequence[str]) -> list[dict[str, list[str]]]:
         """For each docid its generated queries by language, blank ones left out."""
@@ -187,9 +199,9 @@ class Join:
             places.clear()
 
         for index, source, line in self._first_pass("corpus", path, work, "corpus", called):
-            if self._header(source, line):
+            if source.rows.is_header(line):
                 continue
-            passage = self._parse_passage(source, line)
+            passage = self._passage(source, line)
             self.empty_texts += not passage.text.strip()
             if passage.text.strip() and "und" not in self.samples:
                 self.samples["und"] = " ".join(passage.text.split()[:12])
@@ -204,17 +216,21 @@ class Join:
             raise XqgError(f"{path}: no passages in it")
 
     def _read_queries(self, number: int, path: str | Path, work: Path) -> None:
-        rows: list[tuple[str, int, int, int, int]] = []
-        statement = "insert or ignore into queries values (?, ?, ?, ?, ?)"
+        rows: list[tuple[str, int, int, int, int, int]] = []
+        statement = "insert or ignore into queries values (?, ?, ?, ?, ?, ?)"
+        part = 0  # a passage has one row of JSON, and any number of those that hold one query
         for index, source, line in self._first_pass(f"queries {number}", path, work, "queries"):
-            row = parse_queries(line.content, f"{source.name}:{line.number}")
+            if source.rows.is_header(line):
+                continue
+            row, _ = self._queries(source, line)
+            part += source.rows.table is not None
             for language, texts in row.queries.items():
                 blank = sum(not text.strip() for text in texts)
                 if language not in self.samples and blank < len(texts):
                     self.samples[language] = next(text for text in texts if text.strip())
                 self.empty_queries += blank
                 self.counts[language] += len(texts) - blank
-            rows.append((row.docid, number, index, line.number, line.offset))
+            rows.append((row.docid, number, part, index, line.number, line.offset))
             if len(rows) == _INSERT_ROWS:
                 self._insert(statement, rows)
                 rows.clear()
@@ -224,13 +240,18 @@ class Join:
         self, key: str, path: str | Path, work: Path, label: str, called: Path | None = None
     ) -> Iterator[tuple[int, _Source, Line]]:
         """Each line of an input, digesting it on the way."""
-        files = input_files(path)
+        files = corpus_in_files(path, work) if label == "corpus" else input_files(path)
         sha = hashlib.sha256()
         plain = [unpacked(file, work / "unpacked") for file in files]
         total = sum(file.stat().st_size for file in plain)
         with Progress(total, f"checking {label}", "bytes", aside=True) as bar:
             for name, file in zip(files, plain, strict=True):
-                source = _Source(called or name, file, is_tsv(name))
+                kind = CORPUS if label == "corpus" else QUERIES
+                source = _Source(
+                    called or (Path(path) if is_irds(path) else name),
+                    file,
+                    rows_of(file, kind, name),
+                )
                 index = len(self._sources)
                 self._sources.append(source)
                 for line in read_lines(file):
@@ -243,10 +264,10 @@ class Join:
         """Insert rows; where one of them was there already, say which and where."""
         if not rows or self._db.executemany(statement, rows).rowcount == len(rows):
             return
-        table, columns = ("passages", 1) if "into passages" in statement else ("queries", 2)
+        table, columns = ("passages", 1) if "into passages" in statement else ("queries", 3)
         for row in rows:
             key = row[:columns]
-            where = "docid = ?" if columns == 1 else "docid = ? and input = ?"
+            where = "docid = ?" if columns == 1 else "docid = ? and input = ? and part = ?"
             file, line = self._db.execute(
                 f"select file, line from {table} where {where}", key
             ).fetchone()
@@ -286,11 +307,23 @@ class Join:
             )
         return chosen
 
-    def _header(self, source: _Source, line: Line) -> bool:
-        return source.tsv and line.number == 1 and line.content.split(b"\t")[0].strip() == b"id"
-
-    def _parse_passage(self, source: _Source, line: Line) -> Passage:
+    def _passage(self, source: _Source, line: Line) -> Passage:
         where = f"{source.name}:{line.number}"
-        if source.tsv:
-            return parse_tsv_passage(line.content, where)
-        return parse_passage(line.content, where, self._form)
+        form = self._form if source.rows.table is None else PassageFormat()
+        return passage_of(source.rows.row(line, where), where, form)
+
+    def _queries(
+        self, source: _Source, line: Line
+    ) -> tuple[GeneratedQueries, dict[str, Any] | None]:
+        """A row of queries, and its fields where it is not of our own form."""
+        where = f"{source.name}:{line.number}"
+        fields = source.rows.row(line, where)
+        row = queries_of(fields, where, language=self._language)
+        return row, None if isinstance(fields.get(QUERY_FIELDS[0]), dict) else fields
+
+
+def _line(row: GeneratedQueries, fields: Mapping[str, Any]) -> bytes:
+    """A row of another form in our own, with its other fields."""
+    others = {name: value for name, value in fields.items() if name not in (*QUERY_FIELDS, "lang")}
+    others["generated_queries"] = row.queries
+    return json.dumps({"docid": row.docid, **others}, ensure_ascii=False).encode() + b"\n"

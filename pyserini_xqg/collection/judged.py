@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.columns import read_columns, whole_number
 from pyserini_xqg.collection.languages import check_language, scripts_of
+from pyserini_xqg.collection.named import named_qrels
+from pyserini_xqg.collection.sources import qrels_file
 from pyserini_xqg.collection.topics import Topic, read_topics
 
 Qrels = Mapping[str, Mapping[str, int]]
@@ -70,7 +72,7 @@ def read_collection(
     topics : path-like
         As `pyserini_xqg.collection.topics.read_topics` reads them.
     qrels : path-like
-        In TREC or BEIR format. They may judge other topics, too: how many is said in a warning.
+        As `read_qrels` takes them. They may judge other topics, too: how many is said in a warning.
     clusters : path-like or None
         Topic id and cluster, white space between them, a topic a line; by default topics with a
         relevant passage in common are one cluster.
@@ -144,7 +146,13 @@ _FORMS = {4: "topic id, 0, docid, relevance (TREC)", 3: "topic id, docid, releva
 
 
 def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
-    """Relevance by topic id and docid, from a file in TREC or BEIR format.
+    """Relevance by topic id and docid.
+
+    Parameters
+    ----------
+    path : path-like
+        A file in TREC or BEIR format, BEIR's folder, or a name, as `pyserini_xqg.collection.named`
+        knows them.
 
     Raises
     ------
@@ -152,13 +160,22 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
         If the file is missing, or a line is not of that form or judges a passage twice.
     """
     qrels: dict[str, dict[str, int]] = {}
-    for cells, where in read_columns(path, _FORMS):
-        qid, docid, relevance = cells[0], *cells[-2:]
-        value = whole_number(relevance, f"column {len(cells)} (relevance)", where)
+    for (qid, docid, value), where in _judgments(path):
         if docid in qrels.setdefault(qid, {}):
             raise XqgError(f"{where}: {docid!r} is judged twice for topic {qid!r}")
         qrels[qid][docid] = value
     return qrels
+
+
+def _judgments(source: str | Path) -> Iterator[tuple[tuple[str, str, int], str]]:
+    """Topic id, docid and relevance of each row, with its place."""
+    named = named_qrels(source)
+    if named is not None and not isinstance(named, Path):
+        yield from ((judgment, str(source)) for judgment in named)
+        return
+    for cells, where in read_columns(named or qrels_file(source), _FORMS):
+        relevance = whole_number(cells[-1], f"column {len(cells)} (relevance)", where)
+        yield (cells[0], cells[-2], relevance), where
 
 
 def read_clusters(path: str | Path, topics: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,6 +12,8 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import check_language
 
 DOCID_FIELDS = ("docid", "id", "_id")
+#: Where a row's generated queries may be; the first one's are by language.
+QUERY_FIELDS = ("generated_queries", "predicted_queries", "query")
 
 
 class Passage(NamedTuple):
@@ -85,20 +86,6 @@ def parse_json(line: bytes, where: str) -> dict[str, Any]:
     return row
 
 
-def tsv_cells(line: bytes, where: str) -> list[str]:
-    """The cells of a line in TSV, with whatever they hold.
-
-    Raises
-    ------
-    XqgError
-        Naming `where`, if the line is not UTF-8.
-    """
-    try:
-        return line.decode("utf-8-sig").rstrip("\r\n").split("\t")
-    except UnicodeDecodeError:
-        raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
-
-
 def parse_passage(line: bytes, where: str, form: PassageFormat) -> Passage:
     """A corpus row in JSON: docid, optional ``title``, and ``text`` or ``contents``.
 
@@ -133,42 +120,38 @@ def passage_of(row: dict[str, Any], where: str, form: PassageFormat) -> Passage:
     return Passage(docid, text_field(row, "title", where), contents.strip())
 
 
-def parse_tsv_passage(line: bytes, where: str) -> Passage:
-    """A row of the XOR-TyDi corpus: docid, text and title, tab-separated with CSV quoting."""
-    try:
-        cells = next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], delimiter="\t"), [])
-    except UnicodeDecodeError as error:
-        raise XqgError(
-            f"{where}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
-        ) from None
-    except csv.Error as error:
-        raise XqgError(f"{where}: {error}; expected docid, text and title") from None
-    if len(cells) != 3:
-        raise XqgError(
-            f"{where}: {len(cells)} tab-separated columns; expected 3: docid, text and title"
-        )
-    return Passage(check_docid(cells[0], where), cells[2], cells[1])
-
-
 def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> GeneratedQueries:
+    """As `queries_of`, of a line of JSON."""
+    return queries_of(parse_json(line, where), where, docid_field)
+
+
+def queries_of(
+    row: dict[str, Any], where: str, docid_field: str | None = None, language: str | None = None
+) -> GeneratedQueries:
     """A row of generated queries: ``{"docid": ..., "generated_queries": {"ar": ["..."]}}``.
 
-    Beside them there may be ``scores`` of the same shape.
+    Beside them there may be ``scores`` of the same shape. Queries of one language may also be a
+    plain list, there or in ``predicted_queries`` (doc2query), or one in ``query``; then ``lang``,
+    or the caller, says which.
+
+    Parameters
+    ----------
+    row : dict
+    where : str
+        File and line, for messages.
+    docid_field : str or None
+        The name of the docid field where it is none of `DOCID_FIELDS`.
+    language : str or None
+        Of queries whose row does not say theirs.
 
     Raises
     ------
     XqgError
-        Naming `where`, for a broken row, a language code that is not well-formed, or scores that
-        do not fit the queries.
+        Naming `where`, for a broken row, a language code that is not well-formed, one that is
+        missing, or scores that do not fit the queries.
     """
-    row = parse_json(line, where)
     docid = docid_of(row, where, docid_field)
-    queries = row.get("generated_queries")
-    if not isinstance(queries, dict):
-        raise XqgError(
-            f"{where}: expected 'generated_queries' to be an object of lists by "
-            f"language, found {_found(queries)}"
-        )
+    queries = _by_language(row, where, language)
     scores = row.get("scores")
     if scores is not None and (not isinstance(scores, dict) or scores.keys() - queries.keys()):
         raise XqgError(
@@ -189,6 +172,28 @@ def parse_queries(line: bytes, where: str, docid_field: str | None = None) -> Ge
             of_language = _scores(scores.get(code), len(texts), f"{where}: scores[{code!r}]")
             scores_by_language.setdefault(language, []).extend(of_language)
     return GeneratedQueries(docid, by_language, None if scores is None else scores_by_language)
+
+
+def _by_language(row: dict[str, Any], where: str, language: str | None) -> dict[str, Any]:
+    """The queries of a row, whatever their field, by language."""
+    name = next((name for name in QUERY_FIELDS if name in row), QUERY_FIELDS[0])
+    queries = row.get(name)
+    if isinstance(queries, dict) and name == QUERY_FIELDS[0]:
+        return queries
+    if isinstance(queries, str) and name == "query":
+        queries = [queries]
+    if not isinstance(queries, list):
+        raise XqgError(
+            f"{where}: expected 'generated_queries' to be an object of lists by "
+            f"language, found {_found(queries)}"
+        )
+    code = row.get("lang") or language
+    if not isinstance(code, str):
+        raise XqgError(
+            f"{where}: {name!r} does not say its language; give it with --language, such as "
+            "--language te, or in a field 'lang' of the row"
+        )
+    return {code.strip(): queries}
 
 
 def check_docid(docid: str, where: str) -> str:

@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import input_files, is_tsv, read_lines, written_whole
+from pyserini_xqg.base.files import written_whole
 from pyserini_xqg.base.packed import plain_name
 from pyserini_xqg.collection.columns import finite_number, read_columns, whole_number
-from pyserini_xqg.collection.records import (
-    Passage,
-    PassageFormat,
-    parse_json,
-    parse_passage,
-    parse_tsv_passage,
-)
+from pyserini_xqg.collection.named import named_corpus
+from pyserini_xqg.collection.records import Passage, PassageFormat, passage_of
+from pyserini_xqg.collection.sources import corpus_files
+from pyserini_xqg.collection.tables import CORPUS, read_rows
 
 
 class Hit(NamedTuple):
@@ -159,35 +156,28 @@ class CorpusRow(NamedTuple):
     language: str
 
 
-def stream_corpus(corpus: str | Path) -> Iterator[CorpusRow]:
+def stream_corpus(corpus: str | Path, form: PassageFormat | None = None) -> Iterator[CorpusRow]:
     """The passages of a corpus, in its order, one at a time.
 
     Parameters
     ----------
     corpus : path-like
         As for encoding; a row's field ``lang`` or ``language`` is its language.
+    form : PassageFormat or None
+        How its rows are read.
 
     Raises
     ------
     XqgError
         For a broken row.
     """
-    form = PassageFormat()
-    for name in input_files(corpus):
-        for line in read_lines(name):
-            where = f"{name}:{line.number}"
-            if is_tsv(name):
-                if line.number == 1 and line.content.split(b"\t")[0].strip() == b"id":
-                    continue  # the header of the XOR-TyDi corpus
-                yield CorpusRow(parse_tsv_passage(line.content, where), "")
-            else:
-                language = _language(line.content, where)
-                yield CorpusRow(parse_passage(line.content, where, form), language)
-
-
-def _language(line: bytes, where: str) -> str:
-    if b'"lang' not in line:  # most corpora have one language: do not read their rows twice
-        return ""
-    row = parse_json(line, where)
-    code = row.get("lang", row.get("language"))
-    return code.strip() if isinstance(code, str) else ""
+    form = form or PassageFormat()
+    named = named_corpus(corpus)
+    rows = (
+        ((str(corpus), row) for row in named)
+        if named is not None
+        else read_rows(corpus_files(corpus), CORPUS)
+    )
+    for where, row in rows:
+        code = row.get("lang", row.get("language"))
+        yield CorpusRow(passage_of(row, where, form), code.strip() if isinstance(code, str) else "")

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import input_files, parsed_rows
+from pyserini_xqg.base.files import read_lines
 from pyserini_xqg.collection.languages import check_language, code_of
-from pyserini_xqg.collection.records import parse_json, text_field, tsv_cells
+from pyserini_xqg.collection.named import named_topics
+from pyserini_xqg.collection.records import parse_json, text_field
+from pyserini_xqg.collection.sources import topic_files
+from pyserini_xqg.collection.tables import TOPICS, rows_of
+from pyserini_xqg.collection.tags import is_in_tags, tagged_topics
 
 #: The field of a topic's row, and what there may be in it: a passage that could answer the topic,
 #: the topic in other words, or the topic in another language.
 FIELD = "expansions"
 KINDS = ("passage", "paraphrase", "translation")
+
+#: Where a row's id and question may be: our own, XOR-TyDi's, BEIR's and MIRACL's. The first counts.
+QID_FIELDS = ("qid", "id", "_id", "query_id")
+TEXT_FIELDS = ("title", "question", "query", "text")
 
 
 class Expansion(NamedTuple):
@@ -53,58 +62,123 @@ def add_language_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def read_topics(path: str | Path, language: str | None = None) -> list[Topic]:
-    """The topics of a JSONL or TSV file (or a folder of them), ids kept exactly.
+class TopicRow(NamedTuple):
+    """A topic, where it stands, and its row in JSON: as it was read, where that was JSON."""
+
+    topic: Topic
+    where: str
+    line: bytes
+
+
+def read_topics(source: str | Path, language: str | None = None) -> list[Topic]:
+    """The topics of a file or folder, or by a name, ids kept exactly.
 
     Parameters
     ----------
-    path : path-like
-        JSONL with ``qid`` (or ``id``), ``title`` (or ``question``) and optional ``lang``; or TSV
-        with id and question.
+    source : path-like
+        As `topic_rows` takes it.
     language : str or None
-        Of all topics, instead of what the file says.
+        Of all topics, instead of what the source says.
 
     Raises
     ------
     XqgError
-        For a broken row, a duplicate id, or a file without topics.
+        For a broken row, a duplicate id, or a source without topics.
     """
-    topics: dict[str, Topic] = {}
+    return [row.topic for row in topic_rows(source, language)]
+
+
+def topic_rows(source: str | Path, language: str | None = None) -> Iterator[TopicRow]:
+    """The topics of a file or folder, or by a name, one by one.
+
+    Parameters
+    ----------
+    source : path-like
+        JSONL with an id (`QID_FIELDS`), a question (`TEXT_FIELDS`) and optional ``lang``; TSV with
+        id and question, or columns that its first row names; TREC's topics in tags; a folder of
+        such files, or one in BEIR's form; or a name, as `pyserini_xqg.collection.named` knows them.
+    language : str or None
+        Of all topics, instead of what the source says.
+
+    Raises
+    ------
+    XqgError
+        For a broken row, a duplicate id, or a source without topics.
+    """
     code = check_language(language, "--language") if language else None
-    parsers = (partial(parse, language=code) for parse in (parse_tsv_topic, parse_topic))
-    for where, topic in parsed_rows(input_files(path), *parsers):
-        if topic.qid in topics:
+    seen: set[str] = set()
+    for where, row, line in _rows(source):
+        topic = topic_of(row, where, code)
+        if topic.qid in seen:
             raise XqgError(f"{where}: duplicate topic id {topic.qid!r}")
-        topics[topic.qid] = topic
-    if not topics:
-        raise XqgError(f"{path}: no topics in it")
-    return list(topics.values())
+        seen.add(topic.qid)
+        yield TopicRow(topic, where, line or _line(topic))
+    if not seen:
+        raise XqgError(f"{source}: no topics in it")
+
+
+def _rows(source: str | Path) -> Iterator[tuple[str, dict[str, Any], bytes]]:
+    """Each row with its place, and its line where that is JSON."""
+    if (named := named_topics(source)) is not None:
+        yield from ((str(source), row, b"") for row in named)
+        return
+    for file in topic_files(source):
+        if is_in_tags(file):
+            yield from ((where, row, b"") for where, row in tagged_topics(file))
+            continue
+        rows = rows_of(file, TOPICS)
+        for line in read_lines(file):
+            if not rows.is_header(line):
+                where = f"{file}:{line.number}"
+                yield where, rows.row(line, where), b"" if rows.table else line.content
+
+
+def _line(topic: Topic) -> bytes:
+    row = {"qid": topic.qid, "title": topic.text}
+    if topic.language:
+        row["lang"] = topic.language
+    return json.dumps(row, ensure_ascii=False).encode()
 
 
 def parse_topic(line: bytes, where: str, language: str | None = None) -> Topic:
-    """A topic in JSON: ``qid`` or ``id``, ``title`` or ``question``, optional ``lang``."""
-    row = parse_json(line, where)
-    qid = row.get("qid", row.get("id"))
+    """As `topic_of`, of a line of JSON."""
+    return topic_of(parse_json(line, where), where, language)
+
+
+def topic_of(row: dict[str, Any], where: str, language: str | None = None) -> Topic:
+    """A topic: an id (`QID_FIELDS`), a question (`TEXT_FIELDS`), optional ``lang``.
+
+    Raises
+    ------
+    XqgError
+        Naming `where`, for a row that lacks a field or has another type in it.
+    """
+    qid = next((row[name] for name in QID_FIELDS if name in row), None)
     if isinstance(qid, int) and not isinstance(qid, bool):
         qid = str(qid)
     if not isinstance(qid, str):
-        raise XqgError(f"{where}: no topic id; expected 'qid' or 'id', found {', '.join(row)}")
-    name = "title" if "title" in row else "question"
-    text = row.get(name)
+        raise XqgError(
+            f"{where}: no topic id; expected a string in {_either(QID_FIELDS)}, found "
+            f"{', '.join(row) or 'no field'}"
+        )
+    text = next((row[name] for name in TEXT_FIELDS if name in row), None)
     if not isinstance(text, str):
         raise XqgError(
-            f"{where}: no question; expected 'title' or 'question', found {', '.join(row)}"
+            f"{where}: no question; expected a string in {_either(TEXT_FIELDS)}, found "
+            f"{', '.join(row)}"
         )
-    topic = _topic(qid, text, language or text_field(row, "lang", where), where)
+    name = "lang" if "lang" in row else "language"
+    topic = _topic(qid, text, language or text_field(row, name, where), where)
     return topic._replace(expansions=parse_expansions(row, where))
 
 
-def parse_tsv_topic(line: bytes, where: str, language: str | None = None) -> Topic:
-    """A topic in TSV: id, tab, question."""
-    qid, *text = tsv_cells(line, where)
-    if not text:
-        raise XqgError(f"{where}: no tab; expected a topic id, a tab and the question")
-    return _topic(qid, " ".join(text), language or "", where)
+def text_name(row: dict[str, Any]) -> str:
+    """The field that a topic's question is in."""
+    return next(name for name in TEXT_FIELDS if name in row)
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _topic(qid: str, text: str, language: str, where: str) -> Topic:

@@ -19,13 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import input_files, parsed_rows
 from pyserini_xqg.collection.records import (
     Passage,
     PassageFormat,
-    parse_passage,
-    parse_tsv_passage,
 )
+from pyserini_xqg.collection.runs import stream_corpus
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encode.blocks import texts_of
 from pyserini_xqg.encode.vector_rows import Rows
@@ -115,7 +113,7 @@ def adopt(
         )
     samples = adopted.samples
     if corpus is not None:
-        samples = with_texts(samples, corpus, form or PassageFormat(), work)
+        samples = with_texts(samples, corpus, form or PassageFormat())
     checked = check_encoder(encoder, fields, samples, str(source.path))
     if checked is None:
         print(
@@ -207,9 +205,7 @@ def _check_rows(rows: Rows, dimension: int, path: Path) -> None:
         )
 
 
-def with_texts(
-    samples: Sequence[Sample], corpus: str | Path, form: PassageFormat, work: Path
-) -> list[Sample]:
+def with_texts(samples: Sequence[Sample], corpus: str | Path, form: PassageFormat) -> list[Sample]:
     """The samples with their texts from a corpus.
 
     Raises
@@ -219,12 +215,7 @@ def with_texts(
     """
     wanted = {sample.passage.docid: number for number, sample in enumerate(samples)}
     found = list(samples)
-    rows = parsed_rows(
-        input_files(corpus),
-        parse_tsv_passage,
-        lambda line, where: parse_passage(line, where, form),
-    )
-    for _, passage in rows:
+    for passage, _ in stream_corpus(corpus, form):
         number = wanted.pop(passage.docid, None)
         if number is not None:
             found[number] = samples[number]._replace(passage=passage)

@@ -38,12 +38,15 @@ def encode_here(groups: Groups) -> None:
     from pyserini_xqg.base.files import input_files
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import shard_range
+    from pyserini_xqg.collection.sources import check_corpus
     from pyserini_xqg.encode.check_backend import check_backend
     from pyserini_xqg.encode.estimate import estimate
 
-    for path in (source.corpus, *(xqg.queries if xqg else ())):
-        if path is not None:
-            input_files(path)  # a missing file is found before a model is loaded
+    # A missing file is found before a model is loaded.
+    if source.corpus is not None:
+        check_corpus(source.corpus)
+    for path in xqg.queries if xqg else ():
+        input_files(path)
     form = _form(source)
     vectors = vectors_from(source, form)
     if vectors and (output.dry_run or model.check_backend):

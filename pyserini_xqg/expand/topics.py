@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import NothingMadeError, XqgError
-from pyserini_xqg.base.files import digest, input_files, is_tsv, read_lines
+from pyserini_xqg.base.files import digest
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.records import parse_json
-from pyserini_xqg.collection.topics import FIELD, Topic
+from pyserini_xqg.collection.topics import FIELD, Topic, TopicRow, topic_rows
 from pyserini_xqg.expand.expander import QueryExpander
 from pyserini_xqg.generate.corpus import ROWS, check_file_name, hand_over
 
@@ -39,7 +39,7 @@ def expand_topics(
     Parameters
     ----------
     path : path-like
-        As `pyserini_xqg.collection.topics.read_topics` takes it.
+        As `pyserini_xqg.collection.topics.topic_rows` takes it.
     output : path-like
         The JSONL file to make.
     expander : QueryExpander
@@ -61,21 +61,20 @@ def expand_topics(
         For bad input, topics that have expansions, a generator that cannot be used, and where it
         was asked and wrote nothing for any topic.
     """
-    from pyserini_xqg.collection.topics import read_topics
-
-    topics = read_topics(path, language)
+    rows = [_checked(row) for row in topic_rows(path, language)]
+    topics = [row.topic for row in rows]
+    lines = [row.line for row in rows]
     output = Path(output)
     check_file_name(output)
     with OutputFolder(output, ROWS, overwrite=overwrite) as folder:
-        lines = list(_lines(path, topics))
         plan = {**settings, "topics": digest(b"".join(lines)), "topic language": language}
         folder.start(plan, {ROWS: b""})
         with Progress(len(topics), "expanding", "topics", done=folder.rows) as bar:
             for start in range(folder.rows, len(topics), _BLOCK):
                 block = expander.expand(topics[start : start + _BLOCK])
                 of_block = lines[start : start + len(block)]
-                rows = map(with_field, of_block, block)
-                folder.append(len(block), {ROWS: b"".join(rows)})
+                written = b"".join(map(with_field, of_block, block))
+                folder.append(len(block), {ROWS: written})
                 bar.update(len(block))
         with open(folder.partial / ROWS, "rb") as rows_file:
             missing = sum(line.endswith(_NONE) for line in rows_file)
@@ -96,21 +95,10 @@ def with_field(line: bytes, topic: Topic) -> bytes:
     return head + f', "{FIELD}": {json.dumps(value, ensure_ascii=False)}}}\n'.encode()
 
 
-def _lines(path: str | Path, topics: list[Topic]) -> Iterator[bytes]:
-    """The rows as JSON, one for each topic."""
-    rows = iter(topics)
-    for name in input_files(path):
-        for line in read_lines(name):
-            topic = next(rows)
-            if is_tsv(name):
-                row = {"qid": topic.qid, "title": topic.text}
-                if topic.language:
-                    row["lang"] = topic.language
-                yield json.dumps(row, ensure_ascii=False).encode()
-            elif FIELD in parse_json(line.content, f"{name}:{line.number}"):
-                raise XqgError(
-                    f"{name}:{line.number}: topic {topic.qid!r} has {FIELD!r} already; give the "
-                    "topics without them"
-                )
-            else:
-                yield line.content
+def _checked(row: TopicRow) -> TopicRow:
+    if FIELD in parse_json(row.line, row.where):
+        raise XqgError(
+            f"{row.where}: topic {row.topic.qid!r} has {FIELD!r} already; give the topics without "
+            "them"
+        )
+    return row

@@ -37,11 +37,13 @@ def filter_here(args: argparse.Namespace) -> None:
     for path in (Path(args.output), *([report] if report else [])):
         refuse_existing(path, args.overwrite)
 
+    from pyserini_xqg.collection.sources import check_corpus
     from pyserini_xqg.filter.pipeline import filter_queries
     from pyserini_xqg.filter.report import Tally
 
-    for source in (args.corpus, *args.queries):
-        input_files(source)  # a missing file is found before a model is loaded
+    check_corpus(args.corpus)  # a missing file is found before a model is loaded
+    for source in args.queries:
+        input_files(source)
     tally = filter_queries(
         args.queries,
         args.corpus,

@@ -51,9 +51,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_heeded(parser, given, _OF_A_MODEL if given.engine == "openai" else _OF_A_SERVER)
 
     from pyserini_xqg.base.files import input_files
+    from pyserini_xqg.collection.sources import check_corpus
 
-    for path in (given.corpus, *given.earlier):
-        input_files(path)  # a missing file is found before a model is loaded
+    check_corpus(given.corpus)  # a missing file is found before a model is loaded
+    for path in given.earlier:
+        input_files(path)
     ENGINES[given.engine](given)
 
 

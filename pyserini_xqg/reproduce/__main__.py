@@ -16,6 +16,7 @@ from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.evaluate.report.publish import publish
 from pyserini_xqg.reproduce.conditions import Collection, Condition, read_collections
 from pyserini_xqg.reproduce.matrix import compare, detail, overview
+from pyserini_xqg.reproduce.sample import of_sample, sampled
 from pyserini_xqg.reproduce.steps import read_results, resolve, run_condition, words_of
 
 Chosen = tuple[Collection, Condition]
@@ -48,8 +49,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="DIR",
         help="for stores, indexes, runs, tables and page/index.html (reproduce)",
     )
+    parser.add_argument(
+        "--sample",
+        type=float,
+        metavar="SHARE",
+        help="run on so much of the large corpora, such as 0.01; goes into DIR/sample-SHARE, and "
+        "nothing is compared with published figures",
+    )
     args = parser.parse_args(argv)
     collections = read_collections()
+    if args.sample is not None:
+        for collection, condition in _choose(args.condition or [], collections):
+            sampled(collection, condition, args.sample)  # or an error
+        collections = {name: of_sample(each, args.sample) for name, each in collections.items()}
+        args.output /= f"sample-{args.sample:g}"
     if args.list:
         results = read_results(args.output)
         sections = [overview(name, each, results) for name, each in collections.items()]

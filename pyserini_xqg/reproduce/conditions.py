@@ -109,6 +109,8 @@ class Collection:
     conditions: Mapping[str, Condition]
     counts: Mapping[str, int] = field(default_factory=dict)
     caveat: str = ""
+    #: Keys of the data that are corpora so large that a first run takes a sample of them.
+    sampled: Sequence[str] = ()
 
     def allowed(self, published: Published, column: str) -> float:
         """How far ours may be from a published figure of this column."""
@@ -155,6 +157,7 @@ def read_conditions(path: Path) -> Collection:
         conditions,
         content.get("counts", {}),
         content.get("caveat", ""),
+        content.get("sampled", []),
     )
 
 

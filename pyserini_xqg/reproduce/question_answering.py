@@ -39,7 +39,8 @@ def write_collection(
 ) -> None:
     """Write ``corpus.jsonl`` and ``queries.jsonl``, and files of topics with their judgments.
 
-    ``articles.tsv`` beside them has each passage's title, for ``evaluate controls --groups``.
+    Beside them, ``augmented.jsonl`` has both in one row, for training, and ``articles.tsv`` each
+    passage's title, for ``evaluate controls --groups``.
 
     Parameters
     ----------
@@ -72,6 +73,14 @@ def write_collection(
     write_rows(
         work / "queries.jsonl",
         ({"docid": docid, "generated_queries": of} for docid, of in queries.items()),
+    )
+    write_rows(
+        work / "augmented.jsonl",
+        (
+            {**row, "generated_queries": queries[row["docid"]]}
+            for row in corpus
+            if queries[row["docid"]]
+        ),
     )
     everything = [asked for part in topics.values() for asked in part]
     files = {f".{name}": part for name, part in {**topics, **(parts or {})}.items()}

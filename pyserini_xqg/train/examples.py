@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import input_files, parsed_rows
+from pyserini_xqg.collection.columns import tsv_cells
 from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.collection.records import (
     Passage,
@@ -17,7 +18,6 @@ from pyserini_xqg.collection.records import (
     parse_json,
     parse_passage,
     parse_queries,
-    tsv_cells,
 )
 
 

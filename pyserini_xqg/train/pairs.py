@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import Line, input_files, is_tsv, read_lines, read_whole
 from pyserini_xqg.base.packed import plain_name
+from pyserini_xqg.collection.columns import tsv_cells
 from pyserini_xqg.collection.languages import NAMES, check_language
 from pyserini_xqg.collection.records import (
     PassageFormat,
     parse_json,
     parse_passage,
     parse_queries,
-    tsv_cells,
 )
 from pyserini_xqg.collection.scripts import in_scripts_of
 

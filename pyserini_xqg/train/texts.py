@@ -8,8 +8,12 @@ from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import input_files, parsed_rows
+from pyserini_xqg.collection.columns import tsv_cells
 from pyserini_xqg.collection.languages import check_language
-from pyserini_xqg.collection.records import parse_json, parse_queries, tsv_cells
+from pyserini_xqg.collection.records import (
+    parse_json,
+    parse_queries,
+)
 
 #: Where a JSON row may have its text; a ``title`` beside one of the others goes before it.
 FIELDS = ("text", "contents", "question", "query")

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import Line, input_files, read_lines
-from pyserini_xqg.collection.records import parse_json, tsv_cells
+from pyserini_xqg.collection.columns import tsv_cells
+from pyserini_xqg.collection.records import (
+    parse_json,
+)
 
 TRAIN, DEV = "xor_train_retrieve_eng_span.jsonl", "xor_dev_retrieve_eng_span_v1_1.jsonl"
 TRANSLATIONS = "question_translations.tsv"

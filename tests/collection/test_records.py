@@ -11,8 +11,7 @@ from pyserini_xqg.collection.records import (
     PassageFormat,
     parse_passage,
     parse_queries,
-    parse_tsv_passage,
-    tsv_cells,
+    queries_of,
 )
 
 TEXT = PassageFormat()
@@ -74,14 +73,24 @@ def test_contents_must_hold_the_fields():
         parse_passage(line(id="a", contents="a\nb\nc"), "c.jsonl:1", TITLED)
 
 
-def test_tsv_passages():
-    assert parse_tsv_passage(b'1\t"say ""hi"""\tTitle\n', "c.tsv:2") == Passage(
-        "1", "Title", 'say "hi"'
-    )
-    with pytest.raises(XqgError, match="c.tsv:2: 2 tab-separated columns; expected 3"):
-        parse_tsv_passage(b"1\ttext\n", "c.tsv:2")
-    with pytest.raises(XqgError, match="c.tsv:2: not UTF-8"):
-        parse_tsv_passage(b"1\t\xfftext\tb\n", "c.tsv:2")
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "5", "predicted_queries": ["a", "b"]},
+        {"_id": "5", "generated_queries": ["a", "b"]},
+        {"docid": "5", "generated_queries": ["a", "b"], "lang": "te"},
+        {"docid": "5", "predicted_queries": ["a", "b"], "lang": " te"},
+        {"docid": "5", "generated_queries": {"te": ["a", "b"]}, "predicted_queries": ["c"]},
+    ],
+)
+def test_queries_of_one_language(row):
+    expected = GeneratedQueries("5", {"te": ["a", "b"]})
+    assert queries_of(row, "q.jsonl:1", language="te") == expected
+    if "lang" in row or isinstance(row.get("generated_queries"), dict):
+        assert queries_of(row, "q.jsonl:1", language="fi") == expected
+    else:
+        with pytest.raises(XqgError, match=r"q.jsonl:1: '\w+' does not say its language; "):
+            queries_of(row, "q.jsonl:1")
 
 
 def test_queries_of_the_public_data_set():
@@ -93,7 +102,8 @@ def test_queries_of_the_public_data_set():
     ("queries", "message"),
     [
         (None, "expected 'generated_queries' to be an object of lists by language, found None"),
-        (["a"], r"expected 'generated_queries' to be an object"),
+        (["a"], r"'generated_queries' does not say its language; give it with --language"),
+        ("a", r"expected 'generated_queries' to be an object"),
         ({"ar": "a"}, r"expected generated_queries\['ar'\] to be a list of strings, found 'a'"),
         ({"ar": [1]}, r"list of strings, found \[1\]"),
         ({" ar": ["a"]}, "q.jsonl:4: ' ar' is not a language code"),
@@ -109,9 +119,3 @@ def test_scores_are_numbers_that_a_float_can_hold(score):
     row = {"docid": "a", "generated_queries": {"te": ["q"]}, "scores": {"te": [score]}}
     with pytest.raises(XqgError, match=r"q.jsonl:4: scores\['te'\]: expected 1 numbers, one for"):
         parse_queries(line(**row), "q.jsonl:4")
-
-
-def test_cells():
-    assert tsv_cells("\ufeffa\t ఎ \t\r\n".encode(), "t.tsv:1") == ["a", " ఎ ", ""]
-    with pytest.raises(XqgError, match="t.tsv:2: not UTF-8; convert the file to UTF-8"):
-        tsv_cells(b"a\t\xff", "t.tsv:2")

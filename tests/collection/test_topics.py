@@ -9,7 +9,6 @@ from pyserini_xqg.collection.topics import (
     Expansion,
     Topic,
     parse_topic,
-    parse_tsv_topic,
     read_topics,
 )
 
@@ -24,6 +23,9 @@ def line(**row):
         ({"qid": "te-007", "title": "a", "lang": "te"}, Topic("te-007", "a", "te")),
         ({"id": "007", "question": "a\tb\n c", "lang": " ar"}, Topic("007", "a b c", "ar")),
         ({"id": -5, "question": "a"}, Topic("-5", "a", "")),
+        ({"_id": "a", "text": "b", "metadata": {}}, Topic("a", "b", "")),
+        ({"query_id": "a", "query": "b", "positive_passages": []}, Topic("a", "b", "")),
+        ({"query_id": "a", "query": "b", "language": "bn"}, Topic("a", "b", "bn")),
     ],
 )
 def test_topics(row, expected):
@@ -34,17 +36,27 @@ def test_a_language_from_the_command_wins():
     assert parse_topic(line(qid="1", title="a", lang="te"), "t:1", "bn").language == "bn"
 
 
-def test_tsv_topics():
-    assert parse_tsv_topic("007\tఎంత\tx\n".encode(), "t.tsv:1", "te") == Topic("007", "ఎంత x", "te")
-    with pytest.raises(XqgError, match="t.tsv:1: no tab"):
-        parse_tsv_topic(b"007 a\n", "t.tsv:1")
+def test_tsv_topics(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text('\ufeff007\tఎంత\tx\n8\t"a" b\n')
+    assert read_topics(path, "te") == [Topic("007", "ఎంత x", "te"), Topic("8", '"a" b', "te")]
+    path.write_text("qid\tquery\n007\tఎంత\n")
+    assert read_topics(path) == [Topic("007", "ఎంత", "")]
+    path.write_text("007 a\n")
+    with pytest.raises(XqgError, match=r"t.tsv:1: 1 tab-separated .*; expected 2: topic id"):
+        read_topics(path)
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"title": "a"}, "no topic id; expected 'qid' or 'id', found title"),
-        ({"qid": "1", "text": "a"}, "no question; expected 'title' or 'question', found qid, text"),
+        ({"title": "a"}, "no topic id; expected a string in qid, id, _id or query_id, found title"),
+        (
+            {"qid": "1", "txt": "a"},
+            "no question; expected a string in .* or text, found qid, txt",
+        ),
+        ({"qid": "1", "title": None}, "no question; expected a string in title"),
+        ({"qid": 1.0, "title": "a"}, "no topic id; expected a string"),
         ({"qid": "1 2", "title": "a"}, "topic id '1 2' is empty or holds white space"),
     ],
 )

@@ -18,7 +18,7 @@ from pyserini_xqg.demo import XQG_MINI
 from pyserini_xqg.evaluate.__main__ import COMMANDS as EVALUATIONS
 from pyserini_xqg.evaluate.__main__ import FURTHER
 from pyserini_xqg.evaluate.xor.predictions import TOKENIZERS, simple_tokenizer
-from pyserini_xqg.reproduce import mkqa
+from pyserini_xqg.reproduce import mkqa, sample
 from pyserini_xqg.reproduce.__main__ import main
 from pyserini_xqg.reproduce.conditions import (
     Collection,
@@ -27,6 +27,7 @@ from pyserini_xqg.reproduce.conditions import (
     read_conditions,
 )
 from pyserini_xqg.reproduce.matrix import compare, detail, overview
+from pyserini_xqg.reproduce.sample import is_drawn
 from pyserini_xqg.reproduce.steps import resolve, run_condition, words_of
 
 COLLECTIONS = read_collections()
@@ -308,6 +309,50 @@ def test_the_xor_recipe_on_made_data(made, tmp_path, monkeypatch, capsys):
     results = read_json(output / "results.json")
     assert results["xor-authors-mbert-xqg"]["figures"]["xor"] == figures
     assert "MISSING" in (output / "page/index.html").read_text(encoding="utf-8")
+
+
+def test_a_sample_of_the_xor_recipe(made, tmp_path, monkeypatch, capsys):
+    augmented, gold, model = made
+    monkeypatch.setattr("pyserini_xqg.evaluate.xor.command.BUDGETS", (5, 20))
+    output = tmp_path / "out"
+    words = ["--condition", "xor-mbert-xqg", "--sample", "0.5", "--output", str(output)]
+    main([*words, "--dry-run"])
+    lines = capsys.readouterr().out.splitlines()
+    commands = [line for line in lines if line.startswith("python")]
+    assert len(commands) == 5
+    assert "reproduce.sample --corpus $augmented --share 0.5" in commands[0]
+    assert all("$augmented" not in command for command in commands[1:])
+    # to the last command, and nothing of it is held against what was published
+    main([*words, "--data", f"augmented={augmented}", f"gold={gold}", f"mbert={model}"])
+    made_of = (output / "sample-0.5/augmented-sample.jsonl").read_text().splitlines()
+    assert 5 < len(made_of) < 25
+    assert [json.loads(line)["docid"] for line in made_of] == [
+        str(i) for i in range(30) if is_drawn(str(i), 0.5)
+    ]
+    assert {i for i in range(30) if is_drawn(str(i), 0.2)} < {
+        i for i in range(30) if is_drawn(str(i), 0.5)
+    }
+    found = read_json(output / "sample-0.5/results.json")["xor-mbert-xqg"]["figures"]["xor"]
+    assert found["n"]["mean"] == 12
+    page = (output / "sample-0.5/page/index.html").read_text(encoding="utf-8")
+    assert "OUTSIDE" not in page
+    assert "On 50 % of the passages" in page
+
+
+def test_samples_that_are_refused(write_jsonl, tmp_path):
+    output = ["--output", str(tmp_path / "out")]
+    with pytest.raises(XqgError, match="--sample 2: expected a share between 0 and 1"):
+        main(["--condition", "xor-mbert", "--sample", "2", *output])
+    with pytest.raises(XqgError, match="--sample: xqg-mini-plain reads no corpus that is large"):
+        main(["--condition", "xqg-mini-plain", "--sample", "0.1", *output])
+    corpus = str(write_jsonl("c.jsonl", [{"docid": "a", "text": "w1"}]))
+    with pytest.raises(XqgError, match="none of 1 passages was drawn"):
+        sample.main(
+            ["--corpus", corpus, "--share", "0.0001", "--output", str(tmp_path / "s.jsonl")]
+        )
+    with pytest.raises(XqgError, match="--share 0: expected"):
+        sample.main(["--corpus", corpus, "--share", "0", "--output", str(tmp_path / "s.jsonl")])
+    assert not (tmp_path / "s.jsonl").exists()
 
 
 def test_the_ciral_recipe_on_made_data(made, write_jsonl, tmp_path):

@@ -24,9 +24,8 @@ from pyserini_xqg.collection.records import (
     PassageFormat,
     parse_passage,
     parse_queries,
-    parse_tsv_passage,
 )
-from pyserini_xqg.collection.topics import parse_topic, parse_tsv_topic
+from pyserini_xqg.collection.topics import parse_topic
 
 EXAMPLES = int(os.environ.get("XQG_FUZZ_EXAMPLES", "150"))
 
@@ -135,14 +134,6 @@ def test_passages(line, form):
 
 
 @fuzzed
-@given(TSV)
-def test_tsv_passages(line):
-    row = only_our_errors(parse_tsv_passage, line, "f:1")
-    if row is not None:
-        assert row.docid.split() == [row.docid]
-
-
-@fuzzed
 @given(JSON)
 @example(
     b'{"docid": "a", "generated_queries": {"te": ["q"]}, "scores": {"te": [1%s]}}' % (b"0" * 400)
@@ -155,20 +146,12 @@ def test_queries(line):
 
 
 @fuzzed
-@given(JSON, st.booleans())
-def test_topics(line, tsv):
+@given(JSON)
+def test_topics(line):
     row = only_our_errors(parse_topic, line, "f:1")
     if row is not None:
         assert row.qid.split() == [row.qid]
         assert len(row.text.splitlines()) <= 1
-
-
-@fuzzed
-@given(TSV, st.none() | st.just("te"))
-def test_tsv_topics(line, language):
-    row = only_our_errors(parse_tsv_topic, line, "f:1", language)
-    if row is not None:
-        assert "\n" not in row.text
 
 
 @fuzzed

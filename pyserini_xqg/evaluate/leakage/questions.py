@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import input_files, is_tsv, read_lines
+from pyserini_xqg.collection.columns import tsv_cells
 from pyserini_xqg.collection.languages import check_language
-from pyserini_xqg.collection.records import parse_json, parse_queries, tsv_cells
+from pyserini_xqg.collection.records import (
+    parse_json,
+    parse_queries,
+)
 from pyserini_xqg.collection.scripts import in_scripts_of
 
 #: Fields that a row's question may be in: XOR-TyDi's training data, Tevatron's.
