@@ -75,7 +75,7 @@ class Join:
     languages : list of str
         Sorted codes of the languages kept.
     digests : dict of str to str
-        SHA-256 of the corpus and of each input of queries, unpacked.
+        SHA-256 of the corpus and of each input of queries, unpacked; and the language given.
     counts : Counter of str to int
         Queries in the input by language, blank ones left out.
     samples : dict of str to str
@@ -107,7 +107,7 @@ class Join:
         self._sources: list[_Source] = []
         self._open: dict[int, IO[bytes]] = {}
         self.passages = self.empty_texts = self.empty_queries = self.unknown = 0
-        self.digests: dict[str, str] = {}
+        self.digests: dict[str, str] = {"language": language} if language else {}
         self.samples: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
         table = work / "join.sqlite"

@@ -52,14 +52,11 @@ class Topic(NamedTuple):
     expansions: tuple[Expansion, ...] = ()
 
 
-def add_language_option(parser: argparse._ActionsContainer) -> None:
-    """``--language``, of commands that read topics."""
-    parser.add_argument(
-        "--language",
-        type=code_of("--language"),
-        metavar="CODE",
-        help="of all topics, instead of their own 'lang'",
-    )
+def add_language_option(
+    parser: argparse._ActionsContainer, help: str = "of all topics, instead of their own 'lang'"
+) -> None:
+    """``--language``, of commands that read topics, or generated queries."""
+    parser.add_argument("--language", type=code_of("--language"), metavar="CODE", help=help)
 
 
 class TopicRow(NamedTuple):

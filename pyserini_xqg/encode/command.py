@@ -61,6 +61,7 @@ def encode_here(groups: Groups) -> None:
     reading: dict[str, Any] = {
         "form": form,
         "languages": xqg.languages if xqg else None,
+        "language": xqg.language if xqg else None,
         "ignore_unknown": bool(xqg and xqg.ignore_unknown),
     }
     shard = {"shard_id": source.shard_id, "shard_num": source.shard_num}

@@ -36,6 +36,7 @@ def encode_corpus(
     vectors: VectorSource | None = None,
     queries: Sequence[str | Path] = (),
     languages: Sequence[str] | None = None,
+    language: str | None = None,
     fields: Sequence[str] = ("text",),
     form: PassageFormat | None = None,
     ignore_unknown: bool = False,
@@ -64,6 +65,8 @@ def encode_corpus(
         Generated queries; none encodes passages only.
     languages : sequence of str or None
         Languages of queries to keep; all by default.
+    language : str or None
+        Of queries whose rows do not say theirs: plain lists, and TSV.
     fields : sequence of str
         What is encoded of a passage: ``text``, or ``title`` and ``text``.
     form : PassageFormat or None
@@ -117,7 +120,7 @@ def encode_corpus(
             raise XqgError("no passages: give a corpus or vectors")
         join = Join(
             passages, queries, folder.work, form=None if adopted else form, languages=languages,
-            ignore_unknown=ignore_unknown, corpus_name=vectors and vectors.path,
+            language=language, ignore_unknown=ignore_unknown, corpus_name=vectors and vectors.path,
         )  # fmt: skip
         start, stop = shard_range(join.passages, shard_id, shard_num)
         facts: dict[str, Any] = {

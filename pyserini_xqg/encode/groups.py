@@ -12,6 +12,7 @@ from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import add_languages_option
+from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.presets import PRESETS
 from pyserini_xqg.encoder.spec import DTYPES, POOLINGS, SIDES, EncoderSpec
@@ -151,6 +152,7 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     add = parsers["xqg"].add_argument
     add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
     add_languages_option(parsers["xqg"], "keep these only")
+    add_language_option(parsers["xqg"], "of queries whose rows do not say theirs: plain lists, TSV")
     add(
         "--ignore-unknown",
         action="store_true",

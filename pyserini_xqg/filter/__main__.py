@@ -16,6 +16,7 @@ from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import code_of
+from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encode.groups import add_encoder_options
 
 
@@ -63,6 +64,7 @@ def filter_here(args: argparse.Namespace) -> None:
         device=args.device,
         batch_size=args.batch_size,
         threads=args.threads,
+        language=args.language,
         ignore_unknown=args.ignore_unknown,
         shard_id=args.shard_id,
         shard_num=args.shard_num,
@@ -138,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--queries", nargs="+", required=True, help="generated queries: JSONL files or folders")
+    add_language_option(parser, "of queries whose rows do not say theirs: plain lists, TSV")
     add("--corpus", required=True, help="their passages; may be the same file")
     add("--output", required=True, metavar="FILE", help="JSONL; packed where it ends in .gz")
     add("--overwrite", action="store_true", help="replace an output that is there")

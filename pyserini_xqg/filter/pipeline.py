@@ -58,6 +58,7 @@ def filter_queries(
     batch_size: int = 64,
     threads: int = 1,
     form: PassageFormat | None = None,
+    language: str | None = None,
     ignore_unknown: bool = False,
     shard_id: int = 0,
     shard_num: int = 1,
@@ -108,6 +109,8 @@ def filter_queries(
         Of that search.
     form : PassageFormat or None
         How corpus rows are read.
+    language : str or None
+        Of queries whose rows do not say theirs: plain lists, and TSV.
     ignore_unknown : bool
         Leave out queries whose docid the corpus lacks, instead of refusing them.
     shard_id, shard_num : int
@@ -145,7 +148,10 @@ def filter_queries(
     }  # fmt: skip
     searcher = round_trip and open_searcher(round_trip, device=device, keep=False)
     with OutputFolder(output, _ROWS, overwrite=overwrite) as folder, _cleared(folder):
-        join = Join(corpus, queries, folder.work, form=form, ignore_unknown=ignore_unknown)
+        join = Join(
+            corpus, queries, folder.work, form=form, language=language,
+            ignore_unknown=ignore_unknown,
+        )  # fmt: skip
         start, stop = shard_range(join.passages, shard_id, shard_num)
         answers = Answers(folder, {**plan, "inputs": join.digests, "versions": versions()})
         identifier = None

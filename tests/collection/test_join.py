@@ -197,4 +197,39 @@ def test_a_place_is_kept_for_each_block(write_jsonl, work):
     assert [row for (row,) in places] == [0, BLOCK, 2 * BLOCK]
     assert list(join.read_passages(5, 5)) == []
     assert [p.docid for p in join.read_passages(BLOCK, BLOCK + 2)] == [f"d{BLOCK}", f"d{BLOCK + 1}"]
+
+
+def test_queries_of_one_language_and_in_tsv(write_jsonl, tmp_path):
+    corpus = write_jsonl("c.jsonl", [{"docid": d, "text": d} for d in ("a", "b", "c")])
+    tsv = tmp_path / "q.tsv"
+    tsv.write_text("\ufeffdocid\tquery\nb\tone\na\ttwo\nb\tthree\n")
+    lists = write_jsonl("l.jsonl", [{"id": "b", "predicted_queries": ["four", " "], "score": 1}])
+    ours = write_jsonl("o.jsonl", [{"docid": "b", "generated_queries": {"fi": ["five"]}}])
+    work = tmp_path / "work"
+    work.mkdir()
+    join = Join(corpus, [tsv, lists, ours], work, language="te")
+    expected = {"te": ["one", "three", "four"], "fi": ["five"]}
+    assert join.queries_of(["c", "b", "a"]) == [{}, expected, {"te": ["two"]}]
+    assert (join.languages, join.counts, join.empty_queries) == (
+        ["fi", "te"], {"te": 4, "fi": 1}, 1,
+    )  # fmt: skip
+    # Whoever goes on with the rows finds them in our own form, whatever theirs was.
+    lines = [json.loads(line) for _, line in join.query_rows(["b"])]
+    assert lines == [
+        {"docid": "b", "generated_queries": {"te": ["one"]}},
+        {"docid": "b", "generated_queries": {"te": ["three"]}},
+        {"docid": "b", "id": "b", "score": 1, "generated_queries": {"te": ["four", " "]}},
+        {"docid": "b", "generated_queries": {"fi": ["five"]}},
+    ]
+    join.close()
+    with pytest.raises(XqgError, match=r"q.tsv:2: 'query' does not say its language; .*--language"):
+        Join(corpus, [tsv], work)
+    twice = write_jsonl("d.jsonl", [{"docid": "b", "predicted_queries": ["a"]}] * 2)
+    with pytest.raises(XqgError, match=r"d.jsonl:2: duplicate docid 'b', first seen at .*:1"):
+        Join(corpus, [twice], work, language="te")
+    tsv.write_text("docid\tlang\tquery\nb\tfi\tone\nx\tte\ttwo\nx\tte\tthree\n")
+    with pytest.raises(XqgError, match=r"q.tsv:3: docid 'x' is not in the corpus \(2 such row"):
+        Join(corpus, [tsv], work)
+    join = Join(corpus, [tsv], work, ignore_unknown=True)
+    assert join.queries_of(["b"]) == [{"fi": ["one"]}]
     join.close()

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import random
 import re
+from codecs import BOM_UTF8
 
 import pytest
 
@@ -183,3 +185,66 @@ def test_a_run_as_tevatron_writes_it(files, capsys):
     files[0].write_text("te-1\t007\t1\nte-1\tb\t2\nar-1\t007\t1\n")
     with pytest.raises(XqgError, match="run:2: the score rises; .* ranks must be made a TREC run"):
         main(command(files))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", r"p.json: expected a JSON list of id, lang and ctxs; not JSON"),
+        ('{"id": "a"}', "p.json: expected a JSON list of id, lang and ctxs, found a dict"),
+        ("[5]", "p.json: row 1: expected an object with id, lang and ctxs, found 5"),
+        ('[{"id": 5, "lang": "te", "ctxs": []}]', "row 1: expected 'id' to be a string, found 5"),
+        ('[{"id": "a", "ctxs": []}]', "p.json: row 1: expected 'lang' to be a string, found None"),
+        (
+            '[{"id": "a", "lang": "te", "ctxs": "t"}]',
+            "row 1: expected 'ctxs' to be a list, found 't'",
+        ),
+        (
+            '[{"id": "b", "lang": "", "ctxs": []}, {"id": "a", "lang": "te", "ctxs": ["t", null]}]',
+            r"p.json: row 2 \(question 'a'\): expected 'ctxs' to be strings, found None at place 2",
+        ),
+        ('[{"id": "a", "lang": "te", "ctxs": [5]}]', "to be strings, found 5 at place 1"),
+        ('[{"id": "a", "lang": "te", "ctxs": [{"text": "t"}]}]', "found {'text': 't'} at place 1"),
+    ],
+)
+def test_broken_predictions(tmp_path, content, message):
+    path = tmp_path / "p.json"
+    path.write_text(content)
+    with pytest.raises(XqgError, match=message):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("answer", [None, 5, ["a"], True])
+def test_answers_that_are_no_strings(write_jsonl, answer):
+    rows = [
+        {"id": "a", "lang": "te", "answers": ["x"]},
+        {"id": "b", "lang": "te", "answers": ["x", answer]},
+    ]
+    with pytest.raises(XqgError, match=r"g.jsonl:2: expected 'answers' to be strings, found "):
+        read_gold(write_jsonl("g.jsonl", rows))
+    rows[1] = {"id": "b", "lang": answer or 5, "answers": ["x"]}
+    with pytest.raises(XqgError, match=r"g.jsonl:2: expected 'lang' to be a string"):
+        read_gold(write_jsonl("g.jsonl", rows))
+
+
+def test_packed_predictions_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "p.json"
+    row = {"id": "a", "lang": " te", "ctxs": ["t"]}
+    path.write_bytes(gzip.compress(BOM_UTF8 + json.dumps([row]).encode()))
+    assert read_predictions(path) == [Prediction("a", "te", ["t"])]
+
+
+def test_languages_that_differ_go_by_the_prediction_as_in_the_official_script():
+    gold = [Question("a", "te", ["x"]), Question("b", "te", ["x"]), Question("c", "", ["x"])]
+    rows = [
+        Prediction("a", "te", ["x"]),
+        Prediction("b", "fi", ["y"]),
+        Prediction("c", "te", ["x"]),
+    ]
+    with pytest.warns(UserWarning, match=r"1 question.s. have another language .*fi.*te"):
+        scores = score_xor(rows, gold, str.split, [5])
+    assert scores.by_language == {5: {"fi": 0.0, "te": 100.0}}
+    as_rows = [{"id": p.qid, "lang": p.language, "ctxs": p.texts} for p in rows]
+    as_gold = [{"id": q.qid, "answers": q.answers} for q in gold]
+    assert scores.mean[5] == by_hand(as_rows, as_gold, str.split, 5) == 50
+    assert scores.counted == {"fi": 1, "te": 2}

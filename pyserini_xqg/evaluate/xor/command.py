@@ -9,6 +9,7 @@ of its answers, as it stands, is a substring; the score is the mean of the langu
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -69,6 +70,9 @@ def score_xor(
 ) -> XorScores:
     """Score predictions as the official script does.
 
+    A question counts for the language that its prediction names; where the gold file names
+    another, that is said in a warning.
+
     Raises
     ------
     XqgError
@@ -79,6 +83,7 @@ def score_xor(
     hits: dict[int, dict[str, bool]] = {budget: {} for budget in budgets}
     short = dict.fromkeys(budgets, 0)
     answered: set[str] = set()
+    language: dict[str, str] = {}
     for prediction in predictions:
         if prediction.qid in answered:
             raise XqgError(f"question {prediction.qid!r} is predicted twice")
@@ -97,10 +102,20 @@ def score_xor(
             short[budget] += len(tokens) < budget
             read = " ".join(tokens[:budget])
             hits[budget][question.qid] = any(answer in read for answer in question.answers)
-    counted = dict(sorted(Counter(gold[qid].language for qid in hits[budgets[0]]).items()))
+        language[question.qid] = prediction.language
+    others = [qid for qid, code in language.items() if gold[qid].language not in ("", code)]
+    if others:
+        first = others[0]
+        warnings.warn(
+            f"{len(others)} question(s) have another language in the predictions than in the gold "
+            f"file, e.g. {first!r}: {language[first]!r}, gold {gold[first].language!r}; scored "
+            "under that of the predictions, as the official script does",
+            stacklevel=2,
+        )
+    counted = dict(sorted(Counter(language.values()).items()))
     by_language = {
         budget: {
-            code: 100 * sum(hit for qid, hit in found.items() if gold[qid].language == code) / n
+            code: 100 * sum(hit for qid, hit in found.items() if language[qid] == code) / n
             for code, n in counted.items()
         }
         for budget, found in hits.items()

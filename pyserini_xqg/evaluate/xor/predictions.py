@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import input_files, read_lines, read_whole
-from pyserini_xqg.collection.records import parse_json
+from pyserini_xqg.collection.records import parse_json, text_field
 from pyserini_xqg.collection.runs import read_passages, read_run
 
 Tokenize = Callable[[str], list[str]]
@@ -42,8 +42,10 @@ def read_gold(path: str | Path) -> list[Question]:
             qid, answers = row.get("id"), row.get("answers")
             if not isinstance(qid, str) or not isinstance(answers, list):
                 raise XqgError(f"{where}: expected 'id' (a string) and 'answers' (a list)")
-            spans = [str(answer) for answer in answers if answer not in ("yes", "no")]
-            questions.append(Question(qid, str(row.get("lang", "")).strip(), spans))
+            if wrong := [answer for answer in answers if not isinstance(answer, str)]:
+                raise XqgError(f"{where}: expected 'answers' to be strings, found {wrong[0]!r:.60}")
+            spans = [answer for answer in answers if answer not in ("yes", "no")]
+            questions.append(Question(qid, text_field(row, "lang", where).strip(), spans))
     return questions
 
 
@@ -76,12 +78,42 @@ def predictions_of_run(
 
 
 def read_predictions(path: str | Path) -> list[Prediction]:
-    """The official prediction file: a JSON list of ``id``, ``lang``, ``ctxs``."""
+    """The official prediction file: a JSON list of ``id``, ``lang``, ``ctxs``.
+
+    Raises
+    ------
+    XqgError
+        Naming file and row, for anything else.
+    """
     try:
         rows = json.loads(read_whole(path))
-        return [Prediction(row["id"], row["lang"], list(row["ctxs"])) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise XqgError(f"{path}: expected a JSON list of id, lang and ctxs ({error!r})") from None
+    except (ValueError, RecursionError) as error:
+        raise XqgError(
+            f"{path}: expected a JSON list of id, lang and ctxs; not JSON ({error})"
+        ) from None
+    if not isinstance(rows, list):
+        raise XqgError(
+            f"{path}: expected a JSON list of id, lang and ctxs, found a {type(rows).__name__}"
+        )
+    return [_prediction(row, f"{path}: row {number}") for number, row in enumerate(rows, 1)]
+
+
+def _prediction(row: Any, where: str) -> Prediction:
+    if not isinstance(row, dict):
+        raise XqgError(f"{where}: expected an object with id, lang and ctxs, found {row!r:.60}")
+    for field, kind in (("id", str), ("lang", str), ("ctxs", list)):
+        if not isinstance(row.get(field), kind):
+            raise XqgError(
+                f"{where}: expected {field!r} to be a {'list' if kind is list else 'string'}, "
+                f"found {row.get(field)!r:.60}"
+            )
+    for number, text in enumerate(row["ctxs"], 1):
+        if not isinstance(text, str):
+            raise XqgError(
+                f"{where} (question {row['id']!r}): expected 'ctxs' to be strings, found "
+                f"{text!r:.60} at place {number}"
+            )
+    return Prediction(row["id"], row["lang"].strip(), row["ctxs"])
 
 
 def prediction_rows(predictions: Iterable[Prediction]) -> list[Mapping[str, object]]:
