@@ -96,6 +96,7 @@ def encode_here(groups: Groups) -> None:
         dtype=output.dtype,
         keep_queries=keep_queries,
         to_faiss=fusion if output.to_faiss else None,
+        add=bool(xqg and xqg.add),
         overwrite=output.overwrite,
         **reading,
     )

@@ -45,6 +45,7 @@ def encode_corpus(
     dtype: str = "float32",
     keep_queries: bool = False,
     to_faiss: Fusion | None = None,
+    add: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Encode a corpus, with its generated queries, into an embedding store or a FAISS index.
@@ -81,6 +82,8 @@ def encode_corpus(
         Store every query's vector beside the sums.
     to_faiss : Fusion or None
         Write a flat FAISS index fused with these settings instead of a store.
+    add : bool
+        Keep the queries of the store that `vectors` are of, and add these to them.
     overwrite : bool
         Replace an existing folder.
 
@@ -93,6 +96,7 @@ def encode_corpus(
     from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK, shard_range
+    from pyserini_xqg.encode.add import facts_of_both, rates_of_both, store_to_add_to, with_old
     from pyserini_xqg.encode.adopt import adopt, in_blocks
     from pyserini_xqg.encode.blocks import encode_blocks
     from pyserini_xqg.encoder.probes import make_probes
@@ -109,6 +113,9 @@ def encode_corpus(
                 "not seen when it writes: leave --to-faiss out, and give --mu to python -m "
                 "pyserini_xqg.index"
             )
+    before = store_to_add_to(vectors, encoder, keep_queries, to_faiss, shard_num) if add else None
+    if before is not None:
+        dtype = before.manifest["dtype"]
     began = time.monotonic()
     manifest_name = MANIFEST if to_faiss is None else INDEX_MANIFEST
     with OutputFolder(output, manifest_name, overwrite=overwrite) as folder:
@@ -148,28 +155,34 @@ def encode_corpus(
             if not adopted.has_text:
                 join.empty_texts = 0  # unknown, not empty
 
+        new = {code: join.counts[code] for code in join.languages}
+        rates = sample_rates(new, join.passages)
+        if before is not None:
+            facts, rates = facts_of_both(before, facts), rates_of_both(before, new)
+            plan["added_to"] = before.digest
+        both = sorted({*join.languages, *(before.languages if before else ())})
+
         def given() -> Passages | None:
             first = start + folder.blocks * BLOCK
             return vectors and in_blocks(vectors, first, stop, folder.work)
 
         if to_faiss is None:
-            rates = sample_rates(
-                {code: join.counts[code] for code in join.languages}, join.passages
-            )
             writer = StoreWriter(
                 folder,
                 {**plan, "sample": rates},
                 rows=stop - start,
                 dimension=encoder.dimension,
-                languages=join.languages,
+                languages=both,
                 dtype=dtype,
                 keep_queries=keep_queries,
                 sample_rates=rates,
             )
             blocks = encode_blocks(
                 join, encoder, fields, start, stop, done=folder.blocks, keep_queries=keep_queries,
-                given=given(), sample_rates=rates,
+                given=given(), sample_rates={code: rates[code] for code in join.languages if rates},
             )  # fmt: skip
+            if before is not None:
+                blocks = with_old(blocks, before, rates, folder.blocks, keep_queries)
             for block in with_bar(blocks, stop - start, "encoding", done=folder.rows, last=False):
                 writer.append(block)
             writer.finish(

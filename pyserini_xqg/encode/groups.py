@@ -159,6 +159,11 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
         help="count queries for docids that the corpus lacks instead of refusing them",
     )
     add("--keep-queries", action="store_true", help="store every query's vector beside the sums")
+    add(
+        "--add",
+        action="store_true",
+        help="keep the queries of the store that input --vectors names, and add these",
+    )
     add("--generated-queries-as", choices=SIDES, help="the encoder's side that reads them (query)")
     add_fusion_options(parsers["xqg"])
     return parsers
