@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
+from pyserini_xqg.collection.identifier import Identifier
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.shards import shard_range
 from pyserini_xqg.filter.answers import FOUND, SCORES, Answers, are_kept
-from pyserini_xqg.filter.language import Identifier, drop_other_languages
+from pyserini_xqg.filter.language import drop_other_languages
 from pyserini_xqg.filter.relevance import Scorer, score_rows
 from pyserini_xqg.filter.report import Tally
 from pyserini_xqg.filter.round_trip import drop_inconsistent

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.commands import Parser
@@ -63,6 +63,7 @@ def generate_here(given: argparse.Namespace) -> None:
     """Do what the options say, with a model in this process or in one for each device."""
     from pyserini_xqg.generate.corpus import generate_corpus
     from pyserini_xqg.generate.estimate import estimate, outside_lines
+    from pyserini_xqg.generate.offer import offer_filter
     from pyserini_xqg.generate.settings import Settings
 
     if given.generator is None or given.base_url or given.model:
@@ -105,8 +106,7 @@ def generate_here(given: argparse.Namespace) -> None:
         **_part(given),
         overwrite=given.overwrite,
     )
-    for line in outside_lines(outside):
-        print(f"note: {line}", file=sys.stderr)
+    _note([*outside_lines(outside), *offer_filter(given.corpus, given.output, form)])
 
 
 def _generate_on_ray(given: argparse.Namespace) -> None:
@@ -135,6 +135,7 @@ def _serve(given: argparse.Namespace) -> None:
     import tempfile
     from pathlib import Path
 
+    from pyserini_xqg.generate.offer import offer_filter
     from pyserini_xqg.generate.openai import ChatSettings
     from pyserini_xqg.generate.served import estimate_served, generate_served
 
@@ -177,12 +178,16 @@ def _serve(given: argparse.Namespace) -> None:
         **_part(given),
         overwrite=given.overwrite,
     )
-    for line in usage.lines():
-        print(f"note: {line}", file=sys.stderr)
+    _note([*usage.lines(), *offer_filter(given.corpus, given.output, form)])
 
 
 #: The choices of ``--engine``.
 ENGINES = {"local": generate_here, "openai": _serve, "ray": _generate_on_ray}
+
+
+def _note(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"note: {line}", file=sys.stderr)
 
 
 def _part(given: argparse.Namespace) -> dict[str, Any]:
