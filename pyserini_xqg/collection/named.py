@@ -146,7 +146,9 @@ def _irds(source: str, what: str) -> Any:
         raise XqgError(f"{source}: ir_datasets knows no data set {name!r}") from None
     if not getattr(dataset, f"has_{what}")():
         has = [each for each in ("docs", "queries", "qrels") if getattr(dataset, f"has_{each}")()]
-        raise XqgError(f"{source}: this data set has no {what}; it has {', '.join(has)}")
+        raise XqgError(
+            f"{source}: this data set has no {what}; it has {', '.join(has) or 'nothing'}"
+        )
     return dataset
 
 
