@@ -7,15 +7,15 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import input_files, parsed_rows, read_lines
+from pyserini_xqg.base.files import read_lines
 from pyserini_xqg.collection.identifier import Identifier
 from pyserini_xqg.collection.languages import detect_language
-from pyserini_xqg.collection.records import PassageFormat, parse_passage, parse_tsv_passage
+from pyserini_xqg.collection.records import PassageFormat
+from pyserini_xqg.collection.runs import stream_corpus
 from pyserini_xqg.collection.scripts import in_scripts_of
 
 # Rows are looked at in so many places of the file, so many in each; and so many queries of a
@@ -87,9 +87,8 @@ def _clean(path: Path) -> str:
 
 def _language_of(corpus: str | Path, form: PassageFormat) -> str:
     """What most of the first passages are in."""
-    parsers = parse_tsv_passage, partial(parse_passage, form=form)
-    rows = islice(parsed_rows(input_files(corpus), *parsers), _PASSAGES)
-    return Counter(detect_language(passage.text) for _, passage in rows).most_common(1)[0][0]
+    rows = islice(stream_corpus(corpus, form), _PASSAGES)
+    return Counter(detect_language(row.passage.text) for row in rows).most_common(1)[0][0]
 
 
 def _rows(path: Path) -> Iterator[dict[str, list[str]]]:

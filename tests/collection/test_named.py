@@ -64,7 +64,7 @@ def test_what_ir_datasets_does_not_have(irds):
 
     name = irds.removeprefix("irds:") + "-empty"
     ir_datasets.registry.register(name, ir_datasets.create_dataset())
-    with pytest.raises(XqgError, match="it has no qrels, but nothing"):
+    with pytest.raises(XqgError, match="this data set has no qrels; it has nothing"):
         read_qrels(f"irds:{name}")
 
 
