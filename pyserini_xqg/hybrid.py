@@ -15,6 +15,7 @@ from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.collection.runs import Run, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
+from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.bm25_text import is_bm25
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join
@@ -90,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the search")
     parser.add_argument("--encoder", help="another place of the dense index's model")
     parser.add_argument("--device", help="of the encoder; by default the first accelerator")
+    add_trust_option(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     if min(args.hits, args.batch_size, args.threads) < 1:
@@ -109,11 +111,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         dev = read_collection(args.dev_topics, args.dev_qrels, language=args.language)
         check_join(args, list(dev.topics.values()), args.dev_topics)
+    dense_searcher = open_searcher(
+        args.dense,
+        encoder=args.encoder,
+        device=args.device,
+        detect=False,
+        trust_remote_code=args.trust_remote_code,
+    )
     searchers = [
-        (
-            open_searcher(args.dense, encoder=args.encoder, device=args.device, detect=False),
-            args.join,
-        ),
+        (dense_searcher, args.join),
         (open_searcher(args.sparse, detect=False), FOR_BM25.get(args.join, args.join)),
     ]
 

@@ -71,7 +71,13 @@ def check_backend(
         language: [text for queries in of_passages for text in queries.get(language, ())]
         for language in join.languages
     }
-    both = (Encoder(plain, device=encoder.device, batch_size=encoder.batch_size), encoder)
+    reference = Encoder(
+        plain,
+        device=encoder.device,
+        batch_size=encoder.batch_size,
+        trust_remote_code=encoder.trust_remote_code,
+    )
+    both = (reference, encoder)
     documents = [one.encode_passages(texts, titles) for one in both]
     depth = min(_TOP, -(-len(passages) // 5))
     found = [_agreement("passages", documents)]

@@ -14,6 +14,7 @@ from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encoder.backends import BACKENDS
+from pyserini_xqg.encoder.hub import Named, add_trust_option, model_folder
 from pyserini_xqg.encoder.presets import PRESETS
 from pyserini_xqg.encoder.spec import DTYPES, POOLINGS, SIDES, EncoderSpec
 from pyserini_xqg.index.settings import add_fusion_options
@@ -202,7 +203,7 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     add("--batch-size", type=int, default=64, help="texts at once; the CPU takes fewer long ones")
     add("--device", help="cpu, cuda:0 ...; by default the first accelerator there is")
     add("--dimension", type=int, help="only checked: the model knows its own")
-    add("--trust-remote-code", action="store_true", default=None, help="run the hub's own code")
+    add_trust_option(parser)
 
 
 def encoder_from(
@@ -221,6 +222,10 @@ def encoder_from(
     """
     from pyserini_xqg.encoder.encoder import Encoder
 
+    if model.encoder is not None:  # what its folder says of it counts
+        model_folder(
+            Named(model.encoder, model.revision, trust_remote_code=model.trust_remote_code)
+        )
     settings = {
         "revision": model.revision,
         "pooling": model.pooling,
@@ -233,22 +238,27 @@ def encoder_from(
         "max_length": model.max_length,
         "query_model": model.query_encoder,
         "add_sep": model.add_sep,
-        "trust_remote_code": model.trust_remote_code,
         "generated_queries_as": generated_queries_as,
     }
     if recorded and not (model.encoder or model.preset):
         given = {name: value for name, value in settings.items() if value is not None}
-        # The hub's code runs for whoever asks in this very command, not for what a file says.
-        spec = replace(recorded, **{"trust_remote_code": False, **given})
+        sources = {**dict.fromkeys(recorded.to_dict(), "recorded"), **dict.fromkeys(given, "given")}
+        spec = replace(recorded, **given, sources=sources)
     else:
         spec = EncoderSpec.resolve(model.encoder, model.preset, **settings)
-    if model.pooling is None and spec == EncoderSpec(spec.model):
+    encoder = Encoder(
+        spec,
+        device=model.device,
+        batch_size=model.batch_size,
+        trust_remote_code=model.trust_remote_code,
+    )
+    print(spec.described(encoder.longest), file=sys.stderr)
+    if "pooling" not in spec.sources:
         print(
-            f"note: nothing is known of {spec.model}: taking Pyserini's defaults (pooling cls, no "
-            "norm, no prefix); see --preset, --pooling, --l2-norm",
+            f"note: how {spec.model} pools is not known: taking Pyserini's default, cls, and "
+            "whatever else stands above as a default; see --preset, --pooling, --l2-norm, --prefix",
             file=sys.stderr,
         )
-    encoder = Encoder(spec, device=model.device, batch_size=model.batch_size)
     if model.dimension not in (None, encoder.dimension):
         raise XqgError(
             f"--dimension {model.dimension}: {spec.model} has {encoder.dimension}; leave "

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.backends import BACKENDS
+from pyserini_xqg.encoder.devices import device_of
+from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.encoder.tokens import Tokens, one_ahead
+from pyserini_xqg.encoder.transformer import load_encoder
 
 if TYPE_CHECKING:
     import torch
@@ -36,53 +39,86 @@ class Encoder:
     batch_size : int
         The most texts that go through the model together. On the CPU long ones are fewer; an
         accelerator takes more where they are shorter than passages may be, as many tokens.
+    trust_remote_code : bool
+        Run the Python that comes with the model.
 
     Raises
     ------
     XqgError
-        If the model cannot be loaded, or the device cannot compute in the dtype or with the
-        backend.
+        If the model cannot be loaded, or the device is not there, or cannot compute in the dtype
+        or with the backend.
     """
 
     def __init__(
-        self, spec: EncoderSpec | str, *, device: str | None = None, batch_size: int = 64
+        self,
+        spec: EncoderSpec | str,
+        *,
+        device: str | None = None,
+        batch_size: int = 64,
+        trust_remote_code: bool = False,
     ) -> None:
-        import torch
-
         if batch_size < 1:
             raise XqgError(f"--batch-size {batch_size}: expected at least 1")
         if isinstance(spec, str):
+            model_folder(Named(spec, trust_remote_code=trust_remote_code))
             spec = EncoderSpec.resolve(spec)
         self.spec = spec
         self.batch_size = batch_size
+        self.trust_remote_code = trust_remote_code
         cpu_only = BACKENDS[spec.backend].float32_cpu_only
         if cpu_only and device not in (None, "cpu"):
             raise XqgError(
                 f"--backend {spec.backend} is for the CPU, not for {device}; take --device cpu, or "
                 "--backend torch"
             )
-        on_gpu = torch.cuda.is_available() and not cpu_only
-        self.device = device or ("cuda:0" if on_gpu else "cpu")
+        self.device = "cpu" if cpu_only else device_of(device)
         if spec.dtype == "float16" and self.device == "cpu":
             raise XqgError(
                 "float16 on the CPU is slow and inexact; take --dtype float32 or bfloat16"
             )
-        self._passage_side = _Side(spec.model, spec, self.device)
-        self._query_side = (
-            self._passage_side
-            if spec.query_model is None
-            else _Side(spec.query_model, spec, self.device)
-        )
+        named = Named(spec.model, spec.revision, trust_remote_code=trust_remote_code)
+        self._passage_side = _Side(named, spec, self.device)
+        self._query_side = self._passage_side
+        if spec.query_model is not None:
+            named = named._replace(name=spec.query_model, option="--query-encoder")
+            self._query_side = _Side(named, spec, self.device)
+            if self._query_side.dimension != self._passage_side.dimension:
+                raise named.error(
+                    f"its vectors have {self._query_side.dimension} components, and those of "
+                    f"{spec.model} {self._passage_side.dimension}: the two do not belong together"
+                )
+        self._warn_of_cuts()
 
     @property
     def dimension(self) -> int:
         """Components of a vector."""
         return int(self._passage_side.dimension)
 
+    @property
+    def longest(self) -> int | None:
+        """The most tokens that the model can read of a passage; None where that is not fixed."""
+        return self._passage_side.longest
+
+    def _warn_of_cuts(self) -> None:
+        """Say where a length that somebody chose is more than the model can read."""
+        defaults = {field.name: field.default for field in fields(self.spec)}
+        for name, side in (
+            ("max_length", self._passage_side),
+            ("query_max_length", self._query_side),
+        ):
+            chosen = getattr(self.spec, name)
+            if side.longest is not None and side.longest < chosen != defaults[name]:
+                warnings.warn(
+                    f"--{name.replace('_', '-')} {chosen}: {side.named.name} reads "
+                    f"{side.longest} tokens at most; longer texts are cut there",
+                    stacklevel=3,
+                )
+
     def encode_passages(
         self, texts: Sequence[str], titles: Sequence[str] | None = None
     ) -> NDArray[np.float32]:
         """Vectors of passages, shape ``(len(texts), dimension)``, float32."""
+        self._passage_side.check_side("passage", self.spec)
         prefix, spec = self.spec.passage_prefix, self.spec
         if titles is None:
             return self._encode(
@@ -105,6 +141,7 @@ class Encoder:
 
         `max_length` is in tokens, and by default the specification's for queries.
         """
+        self._query_side.check_side("query", self.spec)
         return self._encode(
             self._query_side,
             [self.spec.query_prefix + text for text in texts],
@@ -163,7 +200,7 @@ class Encoder:
         else:
             longest = max(self.spec.max_length, self.spec.query_max_length)
             most = _PART
-            tokens = self.batch_size * min(longest, self._passage_side.tokenizer.model_max_length)
+            tokens = self.batch_size * min(longest, self._passage_side.longest or longest)
         order = np.argsort(-lengths, kind="stable")
         start = 0
         while start < len(order):
@@ -172,24 +209,48 @@ class Encoder:
             start += size
 
 
+_SIDES = {"query": "questions", "passage": "passages"}
+
+
 class _Side:
     """One transformer with its tokenizer."""
 
-    def __init__(self, model: str, spec: EncoderSpec, device: str) -> None:
+    def __init__(self, named: Named, spec: EncoderSpec, device: str) -> None:
         import torch
 
-        self.spec = spec
-        self.device = device
-        self.tokenizer, transformer = _load(model, spec)
+        self.named, self.spec, self.device = named, spec, device
+        transformer, self.tokenizer, self._layers, self.longest, self._only = load_encoder(named)
         transformer.eval().to(device=device, dtype=getattr(torch, spec.dtype))
-        self._forward = BACKENDS[spec.backend].load(transformer, model, device)
+        if self._layers is not None:
+            self._layers.to(device=device)
+        self._forward = BACKENDS[spec.backend].load(transformer, named.name, device)
         # Asked of the model itself: configurations call it by too many names.
-        self.dimension = self.forward(self.tokenize(["a"], None, 8), np.arange(1)).shape[1]
+        try:
+            self.dimension = self.forward(self.tokenize(["a"], None, 8), np.arange(1)).shape[1]
+        except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise named.error(
+                f"a {type(transformer).__name__} gives no vector for each token of a text "
+                f"({reason}); expected a text encoder"
+            ) from None
+
+    def check_side(self, side: str, spec: EncoderSpec) -> None:
+        """Refuse texts of the side that the model was not trained for."""
+        if self._only in (None, side) or spec.query_model == spec.model:
+            return
+        texts, option = {
+            "query": ("queries", "--query-encoder"),
+            "passage": ("passages", "--encoder"),
+        }[side]
+        raise XqgError(
+            f"{self.named.name} is the side of DPR for {_SIDES[str(self._only)]}, not for {texts}: "
+            f"give the other with {option} (or this one as both, if you mean that)"
+        )
 
     def tokenize(
         self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
     ) -> Tokens:
-        limit = min(max_length, self.tokenizer.model_max_length)
+        limit = min(max_length, self.longest or max_length)
         encoded = self.tokenizer(
             list(texts),
             None if pairs is None else list(pairs),
@@ -213,7 +274,11 @@ class _Side:
         ids, mask = map(self._sent, tokens.padded(rows, pad_id or 0, left=left))
         with torch.inference_mode():
             hidden = self._forward(ids, mask)
+            if hidden.shape[:2] != mask.shape:
+                raise ValueError(f"{list(hidden.shape[:2])} vectors for {list(mask.shape)} tokens")
             vectors = _POOL[self.spec.pooling](hidden, mask)
+            if self._layers is not None:
+                vectors = self._layers(vectors)
             if self.spec.l2_norm:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)
         return vectors
@@ -247,36 +312,3 @@ def _at(hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
 
 
 _POOL = {"cls": _cls, "mean": _mean, "last": _last}
-
-
-def _load(model: str, spec: EncoderSpec) -> tuple[Any, Any]:
-    """The tokenizer and the model, from a folder or the hub."""
-    folder = Path(model)
-    if not folder.is_dir() and (
-        model.startswith((".", "~")) or os.path.isabs(model) or model.count("/") > 1
-    ):
-        raise XqgError(
-            f"no such model folder: {model}; give the folder of a Hugging Face model or "
-            "its name on the hub, with --encoder"
-        )
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    options = {"revision": spec.revision, "trust_remote_code": spec.trust_remote_code}
-    progress = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        # AutoTokenizer, never a model's own class: DPR's lowercases cased models (transformers 5).
-        return (
-            AutoTokenizer.from_pretrained(model, **options),
-            AutoModel.from_pretrained(model, **options),
-        )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise XqgError(
-            f"cannot load the encoder {model!r}: {reason} (a hub name needs the network "
-            "or a filled cache; a folder works without)"
-        ) from None
-    finally:
-        if progress:
-            logging.enable_progress_bar()

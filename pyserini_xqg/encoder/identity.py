@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pyserini_xqg.encoder.hub import Named, cached_folder
 from pyserini_xqg.encoder.spec import EncoderSpec
 
-_RECIPE = 1  # counts up when our own code gives other vectors for the same model and settings
+_RECIPE = 2  # counts up when our own code gives other vectors for the same model and settings
 _LIBRARIES = ("torch", "transformers", "tokenizers", "onnxruntime", "sentencepiece")
 #: Folders inside a model's folder that are not part of it: our exports, and what training leaves.
 _OTHERS = (".", "xqg-onnx", "checkpoint-")
@@ -32,25 +33,13 @@ def identity(spec: EncoderSpec) -> str | None:
     files = []
     for model in (spec.model, spec.query_model):
         if model is not None:
-            folder = _folder(model, spec.revision)
+            folder = cached_folder(Named(model, spec.revision))
             if folder is None:
                 return None
             files.append([model, *_files(folder)])
     libraries = [(name, _version(name)) for name in _LIBRARIES]
     facts = json.dumps([_RECIPE, spec.to_dict(), files, libraries], sort_keys=True)
     return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
-
-
-def _folder(model: str, revision: str | None) -> Path | None:
-    """The folder of a model, or of the hub's cache for it."""
-    if os.path.isdir(model):
-        return Path(model)
-    if model.startswith((".", "~")) or os.path.isabs(model) or model.count("/") > 1:
-        return None
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(model, "config.json", revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
 
 
 def _files(folder: Path) -> Iterator[list[str | int]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.backends import BACKENDS
+from pyserini_xqg.encoder.folder import read_folder
+from pyserini_xqg.encoder.hub import Named, cached_folder
 from pyserini_xqg.encoder.presets import BY_MODEL, PRESETS
 
 #: A model folder that holds this file needs no further settings.
@@ -17,6 +19,12 @@ SPEC_FILE = "xqg_encoder.json"
 POOLINGS = ("cls", "mean", "last")
 DTYPES = ("float32", "bfloat16", "float16")
 SIDES = ("query", "passage")
+_NEVER_READ = "trust_remote_code"
+_TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("model", "query_prefix", "passage_prefix", "backend"), str),
+    **dict.fromkeys(("revision", "query_model"), str | None),
+    **dict.fromkeys(("l2_norm", "add_sep"), bool),
+}
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,9 @@ class EncoderSpec:
         The side that generated queries are encoded on, always cut at `query_max_length`.
     add_sep : bool
         Encode title and text as a pair instead of joining them by a space.
-    trust_remote_code : bool
-        Let the hub's code run. Off unless asked for.
+    sources : dict of str to str
+        By field where its value comes from: given, preset, folder; default where it is not named.
+        Neither compared nor saved.
     """
 
     model: str
@@ -64,10 +73,13 @@ class EncoderSpec:
     query_model: str | None = None
     generated_queries_as: str = "query"
     add_sep: bool = False
-    trust_remote_code: bool = False
     backend: str = "torch"
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for name, kind in _TYPES.items():
+            if not isinstance(getattr(self, name), kind):
+                raise XqgError(f"encoder {name}: {getattr(self, name)!r} is of the wrong kind")
         for name, choices in (
             ("pooling", POOLINGS),
             ("dtype", DTYPES),
@@ -98,17 +110,20 @@ class EncoderSpec:
         model : str or None
             Hub name or folder; None takes the preset's own.
         preset : str or None
-            A key of `presets.PRESETS`. Without one, the specification saved in the
-            model's folder counts, else the preset of exactly that model, else the defaults.
+            A key of `presets.PRESETS`. Without one, the specification saved in the model's folder
+            counts, else the preset of exactly that model, else what sentence-transformers saved
+            in the folder, else the defaults. Of a hub name the cache is read, not the network.
         **settings
             Fields that override those; None leaves a field alone.
 
         Raises
         ------
         XqgError
-            For an unknown preset, a missing folder, or a setting that is none of the choices.
+            For an unknown preset, a damaged folder or one that pools as we do not, or a setting
+            that is none of the choices.
         """
         base: Mapping[str, Any] = {}
+        source = "preset"
         if preset is not None:
             if preset not in PRESETS:
                 raise XqgError(f"--preset {preset!r} is none of {', '.join(PRESETS)}")
@@ -116,32 +131,52 @@ class EncoderSpec:
             model = model or PRESETS[preset].model
         elif model is None:
             raise XqgError("no encoder: give --encoder (a hub name or a folder) or --preset")
-        elif (saved := Path(model) / SPEC_FILE).is_file():
-            base = {key: value for key, value in _read_spec(saved).items() if key != "model"}
-            inside = Path(model, base.get("query_model") or "")
-            if base.get("query_model") and inside.is_dir():  # moved together with the model
-                base = {**base, "query_model": str(inside.resolve())}
-        elif model in BY_MODEL:
+        elif model in BY_MODEL and not (Path(model) / SPEC_FILE).is_file():
             base = BY_MODEL[model].settings
+        elif (folder := cached_folder(Named(model, settings.get("revision")))) is not None:
+            source = "folder"
+            base = _saved(folder, pooling_given=settings.get("pooling") is not None)
         given = {key: value for key, value in settings.items() if value is not None}
         if Path(model).is_dir():  # an index must find its encoder from any working directory
             model = str(Path(model).resolve())
-        return cls.from_dict({**base, **given, "model": model}, "the encoder's settings")
+        sources = {**dict.fromkeys(base, source), **dict.fromkeys(given, "given")}
+        values = {**base, **given, "model": model}
+        _check_known(cls, values, "the encoder's settings")
+        return cls(**values, sources=sources)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> EncoderSpec:
-        """The specification from JSON values; `where` names the file in the message."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise XqgError(
-                f"{where}: unknown encoder setting(s) {', '.join(unknown)}; a newer "
-                "version of pyserini_xqg may have written it"
-            )
+        """The specification from a file's JSON values; `where` names the file in the message.
+
+        ``trust_remote_code``, which files of older versions hold, is not read: what was downloaded
+        cannot decide that its own code runs.
+        """
+        values = {name: value for name, value in values.items() if name != _NEVER_READ}
+        _check_known(cls, values, where)
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """The specification in JSON types."""
-        return asdict(self)
+        values = asdict(self)
+        del values["sources"]
+        return values
+
+    def described(self, longest: int | None = None) -> str:
+        """Every setting that decides the vectors, and where it comes from, in one line.
+
+        `longest` is the most tokens that the model can read.
+        """
+        values = self.to_dict()
+        of_each: dict[str, list[str]] = {}
+        for name, value in values.items():
+            if name == "model" or (value is None and name in ("revision", "query_model")):
+                continue
+            shown = f"{name} {json.dumps(value, ensure_ascii=False)}"
+            if longest is not None and name.endswith("max_length") and value > longest:
+                shown += f" (cut at {longest}, the most that the model reads)"
+            of_each.setdefault(self.sources.get(name, "default"), []).append(shown)
+        parts = [f"{source}: {', '.join(of)}" for source, of in of_each.items()]
+        return f"encoder {self.model}; " + "; ".join(parts)
 
     def at(self, model: str | None) -> EncoderSpec:
         """The same encoder found under another name (a folder moved, a local copy)."""
@@ -151,6 +186,38 @@ class EncoderSpec:
         if query_model is not None and Path(query_model).is_relative_to(self.model):
             query_model = str(Path(model, Path(query_model).relative_to(self.model)))
         return replace(self, model=model, query_model=query_model)
+
+
+def _check_known(spec: type[EncoderSpec], values: Mapping[str, Any], where: str) -> None:
+    known = {one.name for one in fields(spec)} - {"sources"}
+    if unknown := sorted(set(values) - known):
+        raise XqgError(
+            f"{where}: unknown encoder setting(s) {', '.join(unknown)}; a newer "
+            "version of pyserini_xqg may have written it"
+        )
+
+
+def _saved(folder: Path, *, pooling_given: bool) -> dict[str, Any]:
+    """The settings that a model's folder holds."""
+    if (folder / SPEC_FILE).is_file():
+        values = _read_spec(folder / SPEC_FILE)
+        values = {key: value for key, value in values.items() if key not in ("model", _NEVER_READ)}
+        if isinstance(query_model := values.get("query_model"), str):
+            if Path(query_model).is_absolute() or ".." in Path(query_model).parts:
+                raise XqgError(
+                    f"{folder / SPEC_FILE}: query_model {query_model!r} is not inside this folder; "
+                    "take it out, and give that model with --query-encoder"
+                )
+            if (folder / query_model).is_dir():  # moved together with the model
+                values["query_model"] = str((folder / query_model).resolve())
+        return values
+    known = read_folder(folder)
+    if known.other_pooling is not None and not pooling_given:
+        raise XqgError(
+            f"{known.other_pooling} is not computed here (known: {', '.join(POOLINGS)}); take "
+            "another model, or say --pooling if you know better"
+        )
+    return known.settings
 
 
 def _read_spec(path: Path) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class TopicEncoder:
     batch_size : int
     keep : bool
         False encodes every text anew; so does the environment, with ``XQG_TOPIC_CACHE=off``.
+    trust_remote_code : bool
+        Run the Python that comes with the model.
 
     Notes
     -----
@@ -45,11 +47,13 @@ class TopicEncoder:
         device: str | None = None,
         batch_size: int = 64,
         keep: bool = True,
+        trust_remote_code: bool = False,
     ) -> None:
         self.spec = spec
         self.device, self.batch_size = device, batch_size
+        self._trust_remote_code = trust_remote_code
         self._loaded: Encoder | None = None
-        self._limit = 0 if spec.trust_remote_code or not keep else cache_limit()
+        self._limit = 0 if trust_remote_code or not keep else cache_limit()
         self._identity = identity(spec) if self._limit else None
         self._cache = VectorCache(self._identity, self._limit) if self._identity else None
 
@@ -65,7 +69,12 @@ class TopicEncoder:
         if self._loaded is None:
             from pyserini_xqg.encoder.encoder import Encoder
 
-            self._loaded = Encoder(self.spec, device=self.device, batch_size=self.batch_size)
+            self._loaded = Encoder(
+                self.spec,
+                device=self.device,
+                batch_size=self.batch_size,
+                trust_remote_code=self._trust_remote_code,
+            )
             if self._limit and identity(self.spec) != self._identity:
                 # Files changed, or came from the hub, while they were read: whose these are is
                 # known from the next time on.

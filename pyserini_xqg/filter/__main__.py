@@ -62,6 +62,7 @@ def filter_here(args: argparse.Namespace) -> None:
         round_trip=args.round_trip,
         round_trip_k=args.round_trip_k or 10,
         device=args.device,
+        trust_remote_code=args.trust_remote_code,
         batch_size=args.batch_size,
         threads=args.threads,
         language=args.language,

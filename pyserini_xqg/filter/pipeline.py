@@ -56,6 +56,7 @@ def filter_queries(
     round_trip: str | Path | None = None,
     round_trip_k: int = 10,
     device: str | None = None,
+    trust_remote_code: bool = False,
     batch_size: int = 64,
     threads: int = 1,
     form: PassageFormat | None = None,
@@ -147,7 +148,9 @@ def filter_queries(
         "round_trip": round_trip and [read_manifest(round_trip), round_trip_k],
         "shard": [shard_id, shard_num],
     }  # fmt: skip
-    searcher = round_trip and open_searcher(round_trip, device=device, keep=False)
+    searcher = round_trip and open_searcher(
+        round_trip, device=device, keep=False, trust_remote_code=trust_remote_code
+    )
     with OutputFolder(output, _ROWS, overwrite=overwrite) as folder, _cleared(folder):
         join = Join(
             corpus, queries, folder.work, form=form, language=language,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.devices import device_of
+from pyserini_xqg.encoder.hub import Named
+from pyserini_xqg.encoder.loading import CLASSIFIER, load_model, load_tokenizer, positions_of
 from pyserini_xqg.filter.answers import Recall, asked
 from pyserini_xqg.filter.rows import Row, batches
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from pyserini_xqg.encoder.encoder import Encoder
 
 SIMILARITIES = ("dot", "cosine")
+_MAX_LENGTH = 512
 
 
 class Scorer(Protocol):
@@ -107,30 +112,28 @@ class CrossEncoderScorer:
         *,
         device: str | None = None,
         batch_size: int = 64,
-        max_length: int = 512,
+        max_length: int = _MAX_LENGTH,
         fields: Sequence[str] = ("text",),
     ) -> None:
-        import torch
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(model)
-            self._model = AutoModelForSequenceClassification.from_pretrained(model)
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise XqgError(
-                f"cannot load the cross-encoder {model!r}: {reason} (a hub name needs the network "
-                "or a filled cache; a folder works without)"
-            ) from None
+        named = Named(model, option="--cross-encoder", what="cross-encoder")
+        self._device = device_of(device)
+        self._tokenizer = load_tokenizer(named)
+        self._model = load_model(named, CLASSIFIER, self._tokenizer)
         if self._model.config.num_labels not in (1, 2):
             raise XqgError(
                 f"--cross-encoder {model}: {self._model.config.num_labels} labels; expected one "
                 "(relevance) or two (irrelevant, relevant)"
             )
-        self._device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-        self._model.eval().to(self._device)
+        self._model.to(self._device)
         self._batch_size, self._fields = batch_size, fields
-        self._max_length = min(max_length, self._tokenizer.model_max_length)
+        limits = [self._tokenizer.model_max_length, positions_of(self._model) or max_length]
+        self._max_length = min(max_length, *limits)
+        if self._max_length < max_length and max_length != _MAX_LENGTH:
+            warnings.warn(
+                f"--max-length {max_length}: {model} reads {self._max_length} tokens at most; "
+                "longer pairs are cut there",
+                stacklevel=2,
+            )
         self.plan: Mapping[str, Any] = {
             "cross_encoder": model, "fields": list(fields), "max_length": self._max_length,
             "batch_size": batch_size,

@@ -17,10 +17,11 @@ from pyserini_xqg.base.versions import versions
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.records import Passage, PassageFormat
 from pyserini_xqg.collection.shards import BLOCK, shard_range
+from pyserini_xqg.encoder.loading import load_tokenizer
 from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.devices import Job, devices_of, generate_on
 from pyserini_xqg.generate.selection import Selection
-from pyserini_xqg.generate.settings import Settings, load
+from pyserini_xqg.generate.settings import Settings
 from pyserini_xqg.generate.trimming import NAME_SAMPLE, kept_tokens, names_in
 
 ROWS, _OUTSIDE = "queries", "outside.jsonl"
@@ -113,9 +114,7 @@ def kept_for(settings: Settings, join: Join) -> dict[str, list[int]]:
     """
     if not settings.trim_vocabulary:
         return {}
-    from transformers import AutoTokenizer
-
-    tokenizer = load(AutoTokenizer, settings.generator, settings.revision)
+    tokenizer = load_tokenizer(settings.named)
     names = names_in(spread(join, NAME_SAMPLE))
     return kept_tokens(tokenizer, settings.languages, names)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.devices import device_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -34,16 +35,14 @@ def devices_of(text: str | None) -> list[str]:
     Raises
     ------
     XqgError
-        If there is an empty name among them.
+        If there is an empty name among them, or a device that is not there.
     """
-    import torch
-
     if text is None:
-        return ["cuda:0" if torch.cuda.is_available() else "cpu"]
+        return [device_of(None)]
     devices = [name.strip() for name in text.split(",")]
     if not all(devices):
         raise XqgError(f"--device {text!r}: expected names such as cpu or cuda:0,cuda:1")
-    return devices
+    return [device_of(name) for name in devices]
 
 
 def generate_on(

@@ -9,12 +9,14 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.backends import pack
+from pyserini_xqg.encoder.devices import device_of
+from pyserini_xqg.encoder.loading import CAUSAL, SEQ2SEQ, load_model, load_tokenizer
 from pyserini_xqg.generate.answers import first_answer
 from pyserini_xqg.generate.chat import ChatDecoder
 from pyserini_xqg.generate.decoding import Outside, decode
 from pyserini_xqg.generate.prompts import fill
 from pyserini_xqg.generate.sampling import noise
-from pyserini_xqg.generate.settings import Settings, load
+from pyserini_xqg.generate.settings import Settings
 from pyserini_xqg.generate.t5 import T5Decoder
 
 if TYPE_CHECKING:
@@ -62,13 +64,14 @@ class Generator:
         self, settings: Settings, device: str, kept: Mapping[str, Sequence[int]] | None = None
     ) -> None:
         import torch
-        from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
         self.settings, self.device, self._kept = settings, device, kept or {}
         self.batch_size = settings.batch_size
-        self._tokenizer = load(AutoTokenizer, settings.generator, settings.revision)
-        auto = AutoModelForSeq2SeqLM if settings.kind == "seq2seq" else AutoModelForCausalLM
-        model = load(auto, settings.generator, settings.revision).eval()
+        device_of(device)
+        named = settings.named
+        self._tokenizer = load_tokenizer(named)
+        kind = SEQ2SEQ if settings.kind == "seq2seq" else CAUSAL
+        model = load_model(named, kind, self._tokenizer)
         try:
             model.to(device=device, dtype=getattr(torch, settings.dtype))
         except torch.OutOfMemoryError:

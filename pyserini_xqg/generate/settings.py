@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +9,8 @@ from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.encoder.hub import Named
+from pyserini_xqg.encoder.loading import load_config
 from pyserini_xqg.encoder.spec import DTYPES
 from pyserini_xqg.generate.prompts import PROMPTS, check_template, fill
 
@@ -127,71 +127,38 @@ class Settings:
             )
         return cls(generator, kind, codes, revision=revision, **sampling)
 
+    @property
+    def named(self) -> Named:
+        """The generator, to be loaded."""
+        return _named(self.generator, self.revision)
+
     def to_dict(self) -> dict[str, Any]:
         """The settings in JSON types."""
         return asdict(self)
 
 
-def load(auto_class: Any, generator: str, revision: str | None, option: str = "--generator") -> Any:
-    """What `auto_class` (such as ``AutoConfig``) loads of a generator, from a folder or the hub.
-
-    `option` is how the command calls the generator, for the message.
-
-    Raises
-    ------
-    XqgError
-        If it cannot be loaded.
-    """
-    if not Path(generator).is_dir() and (
-        generator.startswith((".", "~")) or os.path.isabs(generator) or generator.count("/") > 1
-    ):
-        raise XqgError(
-            f"no such model folder: {generator}; give the folder of a Hugging Face model or its "
-            f"name on the hub, with {option}"
-        )
-    from transformers.utils.logging import (
-        disable_progress_bar,
-        enable_progress_bar,
-        is_progress_bar_enabled,
-    )
-
-    progress, loader = is_progress_bar_enabled(), logging.getLogger("transformers.modeling_utils")
-    disable_progress_bar()
-    loader.addFilter(_is_news)
-    try:
-        return auto_class.from_pretrained(generator, revision=revision)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise XqgError(
-            f"cannot load the model {generator!r}: {reason} (a hub name needs the network or "
-            "a filled cache; a folder works without)"
-        ) from None
-    finally:
-        loader.removeFilter(_is_news)
-        if progress:
-            enable_progress_bar()
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """False for what transformers 5 says of every mT5: it calls all T5s tied, whatever their
-    configuration says, then finds an output layer of its own in the file, and rightly keeps it.
-    """
-    message = record.getMessage()
-    return not (
-        message.startswith("The tied weights mapping and config for this model")
-        and "tie shared.weight to lm_head.weight" in message
-        and "we will NOT tie them" in message
-    )
+def _named(generator: str, revision: str | None) -> Named:
+    return Named(generator, revision, "--generator", "generator")
 
 
 def _kind_of(generator: str, revision: str | None) -> tuple[str, str]:
-    from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
 
-    config = load(AutoConfig, generator, revision)
+    config = load_config(_named(generator, revision))
     if config.model_type in T5_FAMILY:
         return config.model_type, "seq2seq"
-    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    # transformers makes a decoder of BERT and its kin as well, which nobody has trained.
+    encoder_only = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(
+        config, "is_decoder", False
+    )
+    if (
+        encoder_only
+        or config.is_encoder_decoder
+        or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    ):
         raise XqgError(
             f"--generator {generator}: a model of type {config.model_type!r}; expected one of "
             f"{', '.join(T5_FAMILY)}, or a decoder-only language model"

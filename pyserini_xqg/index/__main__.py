@@ -9,6 +9,7 @@ from dataclasses import replace
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.languages import add_languages_option
+from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.in_memory import TYPES
 from pyserini_xqg.index.settings import Fusion, add_fusion_options, fusion_from
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the halves of --topics, and of what is drawn"
     )
+    add_trust_option(parser)
     parser.add_argument("--threads", type=int, default=1, help="of Lucene")
     parser.add_argument(
         "--routed",
@@ -155,7 +157,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         m=args.M or 16,
         ef_construction=args.efC or 100,
         threads=args.threads,
-        queries=encode_topics(args.topics, store.encoder) if approximate and args.topics else None,
+        queries=encode_topics(args.topics, store.encoder, trust_remote_code=args.trust_remote_code)
+        if approximate and args.topics
+        else None,
     )
 
 

@@ -18,6 +18,7 @@ def open_encoder(
     batch_size: int = 64,
     *,
     keep: bool = True,
+    trust_remote_code: bool = False,
 ) -> TopicEncoder:
     """The encoder of an index, checked against the index's probes.
 
@@ -31,6 +32,8 @@ def open_encoder(
     batch_size : int
     keep : bool
         The vectors of topics, for the next time.
+    trust_remote_code : bool
+        Run the Python that comes with the model. Never taken from the index.
 
     Raises
     ------
@@ -41,6 +44,12 @@ def open_encoder(
     if "encoder" not in manifest:
         raise XqgError(f"{path} is a {manifest['kind']} index and has no encoder")
     spec = EncoderSpec.from_dict(manifest["encoder"], str(path / MANIFEST)).at(encoder)
-    topics = TopicEncoder(spec, device=device, batch_size=batch_size, keep=keep)
+    topics = TopicEncoder(
+        spec,
+        device=device,
+        batch_size=batch_size,
+        keep=keep,
+        trust_remote_code=trust_remote_code,
+    )
     check_probes(topics, manifest["probes"], str(path))
     return topics

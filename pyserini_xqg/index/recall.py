@@ -44,7 +44,9 @@ class Queries(NamedTuple):
     own: list[str] | None = None
 
 
-def encode_topics(path: str | Path, spec: EncoderSpec) -> Queries:
+def encode_topics(
+    path: str | Path, spec: EncoderSpec, *, trust_remote_code: bool = False
+) -> Queries:
     """The topics of a file as queries.
 
     Raises
@@ -56,7 +58,8 @@ def encode_topics(path: str | Path, spec: EncoderSpec) -> Queries:
     from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
     texts = [topic.text for topic in read_topics(path)]
-    return Queries(TopicEncoder(spec).encode_queries(texts), f"topics of {path}")
+    encoder = TopicEncoder(spec, trust_remote_code=trust_remote_code)
+    return Queries(encoder.encode_queries(texts), f"topics of {path}")
 
 
 class Sample:

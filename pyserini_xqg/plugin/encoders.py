@@ -59,6 +59,8 @@ class XqgDocumentEncoder(DocumentEncoder):
         Needed where `encode` is given queries.
     spec : EncoderSpec or None
         Instead of the one saved with the model, or of the preset of that name.
+    trust_remote_code : bool
+        Run the Python that comes with the model.
     **kwargs
         As in `XqgQueryEncoder`.
 
@@ -76,11 +78,14 @@ class XqgDocumentEncoder(DocumentEncoder):
         batch_size: int = 64,
         fusion: Fusion | None = None,
         spec: EncoderSpec | None = None,
+        trust_remote_code: bool = False,
         **kwargs: Any,
     ) -> None:
         spec = spec or EncoderSpec.resolve(model_name)
         _check_agrees(spec, model_name, kwargs)
-        self.encoder = Encoder(spec, device=device, batch_size=batch_size)
+        self.encoder = Encoder(
+            spec, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code
+        )
         self.fusion = fusion or Fusion()
         self.has_model = True
 
@@ -135,6 +140,8 @@ class XqgQueryEncoder(QueryEncoder):
     encoder : str or None
         Another place of the same model.
     batch_size : int
+    trust_remote_code : bool
+        Run the Python that comes with the encoder. Never taken from the index.
     **kwargs
         Stock Pyserini's other arguments: they belong to the specification and may not differ. Of a
         model or index whose name holds a word that stock Pyserini guesses pooling and norm from
@@ -153,15 +160,20 @@ class XqgQueryEncoder(QueryEncoder):
         *,
         encoder: str | None = None,
         batch_size: int = 64,
+        trust_remote_code: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__()
         path = Path(encoder_dir)
         if (path / MANIFEST).is_file():
-            self.encoder = open_encoder(path, encoder, device, batch_size)
+            self.encoder = open_encoder(
+                path, encoder, device, batch_size, trust_remote_code=trust_remote_code
+            )
         elif (path / SPEC_FILE).is_file():
             spec = EncoderSpec.resolve(encoder or str(path))
-            self.encoder = TopicEncoder(spec, device=device, batch_size=batch_size)
+            self.encoder = TopicEncoder(
+                spec, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code
+            )
             self.encoder.loaded  # noqa: B018 - a model that is none is refused here
         else:
             raise XqgError(

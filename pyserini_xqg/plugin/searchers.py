@@ -39,6 +39,8 @@ class XqgSearcher(FaissSearcher):
     detect : bool
         Route texts that come without a language by the one that they seem to be in. Where False,
         a routed index refuses them.
+    trust_remote_code : bool
+        Run the Python that comes with the encoder. Never taken from the index.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class XqgSearcher(FaissSearcher):
         device: str | None = "cpu",
         effort: Effort = Effort(),  # noqa: B008 - frozen
         detect: bool = True,
+        trust_remote_code: bool = False,
     ) -> None:
         manifest = read_manifest(index_dir)
         if not of_faiss(manifest):
@@ -67,7 +70,9 @@ class XqgSearcher(FaissSearcher):
         self._root = Path(index_dir)
         self._opened: dict[str, FaissSearcher] = {}
         own = self._root / manifest["fallback"] if self.routes else self._root
-        query_encoder = XqgQueryEncoder(index_dir, device, encoder=encoder)
+        query_encoder = XqgQueryEncoder(
+            index_dir, device, encoder=encoder, trust_remote_code=trust_remote_code
+        )
         super().__init__(str(own), query_encoder)
 
     @property

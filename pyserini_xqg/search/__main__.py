@@ -10,6 +10,7 @@ from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.collection.runs import FORMS, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
+from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.search.joining import add_join_options, check_join
 from pyserini_xqg.search.routing import add_detect_option, detected
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--device", help="of the encoder; by default the first accelerator there is"
     )
+    add_trust_option(parser)
     parser.add_argument("--ef-search", type=int, help="of an HNSW index")
     parser.add_argument("--nprobe", type=int, help="of an index with inverted lists (IVF)")
     add_join_options(parser)
@@ -68,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         processes=args.threads,
         effort=Effort(args.ef_search, args.nprobe),
         detect=False,
+        trust_remote_code=args.trust_remote_code,
     )
     found = search_topics(
         searcher,

@@ -123,6 +123,7 @@ def open_searcher(
     effort: Effort = Effort(),  # noqa: B008 - frozen
     detect: bool = True,
     keep: bool = True,
+    trust_remote_code: bool = False,
 ) -> Searcher:
     """Open an index, or several dense ones as one.
 
@@ -144,6 +145,8 @@ def open_searcher(
         a routed index refuses them.
     keep : bool
         The vectors of topics, so that the same ones need no model the next time.
+    trust_remote_code : bool
+        Run the Python that comes with the model. Never taken from the index.
 
     Raises
     ------
@@ -166,7 +169,9 @@ def open_searcher(
     from pyserini_xqg.index.query_side import open_encoder
 
     shards = open_shards(paths, processes=processes, effort=effort)
-    query_side = open_encoder(paths[0], encoder, device, keep=keep)
+    query_side = open_encoder(
+        paths[0], encoder, device, keep=keep, trust_remote_code=trust_remote_code
+    )
     for path, manifest in zip(paths[1:], manifests[1:], strict=True):
         check_probes(query_side, manifest["probes"], str(path))
     return Searcher(shards, query_side, **about)

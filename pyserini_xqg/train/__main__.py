@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import run_command
 from pyserini_xqg.collection.languages import code_of
+from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.encoder.spec import POOLINGS, SIDES
 from pyserini_xqg.train.adaptation import add_language_model_options, add_vocabulary_options
 from pyserini_xqg.train.negatives import SIMILARITY
@@ -99,6 +100,7 @@ def _negatives(given: argparse.Namespace) -> None:
         similarity=given.similarity,
         encoder=given.encoder,
         device=given.device,
+        trust_remote_code=given.trust_remote_code,
         batch_size=given.batch_size,
         threads=given.threads,
         overwrite=given.overwrite,
@@ -172,6 +174,7 @@ def _negatives_options(parser: argparse.ArgumentParser) -> None:
         help="leave out what has this part of its text from a positive")  # fmt: skip
     add("--encoder", help="another place of the model that dense indexes were built with")
     add("--device", help="of the encoder; by default the first accelerator there is")
+    add_trust_option(parser)
     add("--batch-size", type=int, default=64, help="texts at a time")
     add("--threads", type=int, default=1, help="of the search")
     add("--overwrite", action="store_true", help="replace an output that is there")

@@ -8,12 +8,16 @@ from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import write_json
+from pyserini_xqg.encoder.folder import read_folder
+from pyserini_xqg.encoder.hub import model_folder
+from pyserini_xqg.encoder.loading import quiet
 from pyserini_xqg.encoder.spec import SPEC_FILE
-from pyserini_xqg.generate.settings import load
+from pyserini_xqg.encoder.transformer import load_encoder
 from pyserini_xqg.train.draws import Draws
 from pyserini_xqg.train.progress import progress
 from pyserini_xqg.train.resume import trainer_arguments
 from pyserini_xqg.train.retriever_settings import RetrieverSettings
+from pyserini_xqg.train.settings import start_of
 
 #: sentence-transformers' names of our poolings.
 _POOLING = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
@@ -32,9 +36,13 @@ def make_model(settings: RetrieverSettings) -> Any:
         If the model cannot be loaded.
     """
     from sentence_transformers.sentence_transformer.modules import Router
-    from transformers import AutoConfig
 
-    load(AutoConfig, settings.model, settings.revision, "--model")  # says best what is wrong
+    loaded = load_encoder(start_of(settings))  # which says best what is wrong
+    if loaded.layers is not None or loaded.side is not None:
+        raise XqgError(
+            f"--model {settings.model} is more than a transformer and its pooling (a Dense layer, "
+            "or one side of DPR), which training would drop; start from another model"
+        )
     if settings.tied:
         return _wrapped(_modules(settings), settings)
     router = Router.for_query_document(_modules(settings), _modules(settings))
@@ -44,14 +52,9 @@ def make_model(settings: RetrieverSettings) -> Any:
 def _modules(settings: RetrieverSettings) -> list[Any]:
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-    options = {"revision": settings.revision}
-    try:
-        transformer = Transformer(
-            settings.model, model_kwargs=options, processor_kwargs=options, config_kwargs=options
-        ).float()
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise XqgError(f"--model {settings.model} cannot be loaded: {reason}") from None
+    folder = model_folder(start_of(settings))
+    with quiet():
+        transformer = Transformer(str(read_folder(folder).transformer)).float()
     limit = transformer.tokenizer.model_max_length
     transformer.query_length = min(settings.query_max_length, limit)
     transformer.document_length = transformer.max_seq_length = min(settings.max_length, limit)

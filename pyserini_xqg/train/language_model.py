@@ -10,7 +10,7 @@ from typing import Any
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
-from pyserini_xqg.generate.settings import load
+from pyserini_xqg.encoder.loading import MASKED_LM, load_model, load_tokenizer
 from pyserini_xqg.train.examples import passage_text, read_examples
 from pyserini_xqg.train.losses import losses_of, plot_losses, write_losses
 from pyserini_xqg.train.progress import progress, quiet
@@ -23,7 +23,13 @@ from pyserini_xqg.train.resume import (
     step_options,
     trainer_arguments,
 )
-from pyserini_xqg.train.settings import DTYPES, check_batches, check_learning_rate, check_positive
+from pyserini_xqg.train.settings import (
+    DTYPES,
+    check_batches,
+    check_learning_rate,
+    check_positive,
+    start_of,
+)
 from pyserini_xqg.train.texts import read_texts
 
 #: A text, or a text and its translation.
@@ -188,8 +194,6 @@ def _make_trainer(
 ) -> tuple[Any, Any]:
     """The trainer, ready to go, and the tokenizer; checkpoints go to `work`."""
     from transformers import (
-        AutoModelForMaskedLM,
-        AutoTokenizer,
         DataCollatorForLanguageModeling,
         PrinterCallback,
         Trainer,
@@ -205,11 +209,12 @@ def _make_trainer(
         load_best_model_at_end=bool(dev_rows),
         **step_options(settings),
     )
-    tokenizer = load(AutoTokenizer, settings.model, settings.revision, "--model")
+    named = start_of(settings)
+    tokenizer = load_tokenizer(named)
     if tokenizer.mask_token is None:
         raise XqgError(f"--model {settings.model} has a tokenizer without a mask token")
     set_seed(settings.seed)  # of a head that the model may not have
-    model = load(AutoModelForMaskedLM, settings.model, settings.revision, "--model").float()
+    model = load_model(named, MASKED_LM, tokenizer).float()
     trainer = Trainer(
         model=model,
         args=arguments,

@@ -35,6 +35,7 @@ def mine_negatives(
     similarity: float = SIMILARITY,
     encoder: str | None = None,
     device: str | None = None,
+    trust_remote_code: bool = False,
     batch_size: int = 64,
     threads: int = 1,
     overwrite: bool = False,
@@ -63,6 +64,8 @@ def mine_negatives(
         See `choose`.
     encoder, device : str or None
         Of the dense indexes: another place of the model, and where to compute.
+    trust_remote_code : bool
+        Run the Python that comes with that model.
     batch_size, threads : int
         Of the search.
     overwrite : bool
@@ -92,9 +95,8 @@ def mine_negatives(
         Topic(str(number), example.query, example.language)
         for number, example in enumerate(examples)
     ]
-    found = [
-        _search(index, topics, hits, encoder, device, batch_size, threads) for index in indexes
-    ]
+    loading = {"encoder": encoder, "device": device, "trust_remote_code": trust_remote_code}
+    found = [_search(index, topics, hits, loading, batch_size, threads) for index in indexes]
     merged = [list(in_turn(of_query)) for of_query in zip(*found, strict=True)]
     passages = read_passages(corpus, set(chain.from_iterable(merged)))
     tally: Counter[str] = Counter()
@@ -171,8 +173,7 @@ def _search(
     index: str | Path,
     topics: Sequence[Topic],
     hits: int,
-    encoder: str | None,
-    device: str | None,
+    loading: Mapping[str, Any],
     batch_size: int,
     threads: int,
 ) -> list[list[str]]:
@@ -182,7 +183,7 @@ def _search(
     from pyserini_xqg.search.searcher import open_searcher, search_topics
 
     of_text = is_bm25(read_manifest(index))
-    searcher = open_searcher(index, encoder=None if of_text else encoder, device=device)
+    searcher = open_searcher(index, **({} if of_text else loading))
     found = search_topics(searcher, topics, hits=hits, batch_size=batch_size, threads=threads)
     return [[hit.docid for hit in of_topic] for _, of_topic in found]
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.encoder.presets import BY_MODEL
 from pyserini_xqg.encoder.presets import PRESETS as ENCODERS
-from pyserini_xqg.encoder.spec import SPEC_FILE, EncoderSpec
+from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.train.settings import DTYPES, check_learning_rate, check_positive
 
 # Zhuang et al., SIGIR 2023: 1 positive and 7 negatives a query and those of the others in the
@@ -144,8 +143,9 @@ generated_queries_as
         """
         if preset is not None and preset not in PRESETS:
             raise XqgError(f"--preset {preset!r} is none of {', '.join(PRESETS)}")
-        known = preset is None and ((Path(model) / SPEC_FILE).is_file() or model in BY_MODEL)
-        spec = EncoderSpec.resolve(model) if known else EncoderSpec(model)
+        spec = EncoderSpec.resolve(model)
+        known = preset is None and "pooling" in spec.sources
+        spec = spec if known else EncoderSpec(model)
         if spec.query_model is not None:
             raise XqgError(
                 f"--model {model} encodes queries with another model, {spec.query_model}; training "

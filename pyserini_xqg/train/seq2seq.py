@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.loading import SEQ2SEQ, load_config, load_model, load_tokenizer
 from pyserini_xqg.generate.prompts import fill
-from pyserini_xqg.generate.settings import T5_FAMILY, load
+from pyserini_xqg.generate.settings import T5_FAMILY
 from pyserini_xqg.train.pairs import Pair
 from pyserini_xqg.train.progress import progress
 from pyserini_xqg.train.resume import step_options, trainer_arguments
-from pyserini_xqg.train.settings import GeneratorSettings
+from pyserini_xqg.train.settings import GeneratorSettings, start_of
 
 if TYPE_CHECKING:
     import torch
@@ -33,9 +34,6 @@ def make_trainer(
         For a model that is not there or not of the T5 family, or a device that is not there.
     """
     from transformers import (
-        AutoConfig,
-        AutoModelForSeq2SeqLM,
-        AutoTokenizer,
         DataCollatorForSeq2Seq,
         PrinterCallback,
         Seq2SeqTrainer,
@@ -50,13 +48,14 @@ def make_trainer(
         load_best_model_at_end=True,
         **step_options(settings),
     )
-    kind = load(AutoConfig, settings.model, settings.revision, "--model").model_type
+    named = start_of(settings)
+    kind = load_config(named).model_type
     if kind not in T5_FAMILY:
         raise XqgError(
             f"--model {settings.model}: a model of type {kind!r}; expected {', '.join(T5_FAMILY)}"
         )
-    tokenizer = load(AutoTokenizer, settings.model, settings.revision, "--model")
-    model = load(AutoModelForSeq2SeqLM, settings.model, settings.revision, "--model").float()
+    tokenizer = load_tokenizer(named)
+    model = load_model(named, SEQ2SEQ, tokenizer).float()
     trainer = Seq2SeqTrainer(
         model=model,
         args=arguments,

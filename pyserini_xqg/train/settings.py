@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.hub import Named
 from pyserini_xqg.generate.prompts import PROMPTS, check_template
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -142,3 +143,8 @@ class GeneratorSettings:
     def to_dict(self) -> dict[str, Any]:
         """The settings in JSON types."""
         return asdict(self)
+
+
+def start_of(settings: Any) -> Named:
+    """The model that training starts from, to be loaded."""
+    return Named(settings.model, settings.revision, "--model", "model")

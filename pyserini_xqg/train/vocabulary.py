@@ -14,13 +14,20 @@ from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.hub import Named
+from pyserini_xqg.encoder.loading import (
+    MASKED_LM,
+    TEXT_ENCODER,
+    load_config,
+    load_model,
+    load_tokenizer,
+)
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.evaluate.resource.fertility import fertility
-from pyserini_xqg.generate.settings import load
 from pyserini_xqg.train.extension import INITIAL, New, new_pieces
 from pyserini_xqg.train.progress import quiet
 from pyserini_xqg.train.resume import MANIFEST, digest_of
-from pyserini_xqg.train.settings import check_positive
+from pyserini_xqg.train.settings import check_positive, start_of
 from pyserini_xqg.train.texts import Text, read_texts
 
 #: Not copied from the old model's folder: weights, tokenizers in other forms, and what said how it
@@ -133,7 +140,7 @@ def extend_vocabulary(
         old = {part: tokenizer.convert_tokens_to_ids(part) for p in pieces for part in p.parts}
         tokenizer.save_pretrained(folder.partial)
         (folder.partial / "tokenizer.json").write_text(content, encoding="utf-8")
-        extended = load(_auto_tokenizer(), str(folder.partial), None, "--output")
+        extended = load_tokenizer(Named(str(folder.partial), option="--output", what="tokenizer"))
         ids = extended.convert_tokens_to_ids([piece.text for piece in pieces])
         _set_vectors(model, pieces, old, ids, settings.initial)
         model.save_pretrained(folder.partial)
@@ -148,31 +155,23 @@ def extend_vocabulary(
     return manifest
 
 
-def _auto_tokenizer() -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer
-
-
 def _load(settings: VocabularySettings) -> tuple[Any, Any]:
     """The tokenizer, and the model with the head of its pre-training if it has one."""
-    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
-
     if (query := EncoderSpec.resolve(settings.model).query_model) is not None:
         raise XqgError(
             f"--model {settings.model} encodes queries with another model, {query}; extend one "
             "model and train both sides from it"
         )
-    config = load(AutoConfig, settings.model, settings.revision, "--model")
-    names = config.architectures or [""]
-    auto = AutoModelForMaskedLM if names[0].endswith("ForMaskedLM") else AutoModel
-    tokenizer = load(_auto_tokenizer(), settings.model, settings.revision, "--model")
+    named = start_of(settings)
+    names = load_config(named).architectures or [""]
+    kind = MASKED_LM if names[0].endswith("ForMaskedLM") else TEXT_ENCODER
+    tokenizer = load_tokenizer(named)
     if not tokenizer.is_fast:
         raise XqgError(
             f"--model {settings.model} has a tokenizer without a tokenizer.json, which cannot be "
             "extended"
         )
-    return tokenizer, load(auto, settings.model, settings.revision, "--model")
+    return tokenizer, load_model(named, kind, tokenizer)
 
 
 def _set_vectors(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.encoder.hub import add_trust_option
 
 if TYPE_CHECKING:
     from pyserini_xqg.verify.check import Check, Settings
@@ -67,15 +68,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--encoder", help="another place of the recorded model")
     parser.add_argument("--no-encoder", action="store_true", help="do not load the model")
     parser.add_argument("--device", help="of the encoder; by default the first accelerator")
+    add_trust_option(parser)
     args = parser.parse_args(argv)
-    if args.no_encoder and (args.encoder or args.device):
-        raise XqgError("--no-encoder loads no model: leave --encoder and --device out")
+    if args.no_encoder and (args.encoder or args.device or args.trust_remote_code):
+        raise XqgError("--no-encoder loads no model: leave the options of the encoder out")
 
     from pyserini_xqg.store.store import Store
     from pyserini_xqg.verify.check import ERROR, Settings
 
     settings = Settings(
-        args.encoder, args.device, not args.no_encoder, Store(args.store) if args.store else None
+        args.encoder,
+        args.device,
+        not args.no_encoder,
+        Store(args.store) if args.store else None,
+        args.trust_remote_code,
     )
     wrong = False
     for path in map(Path, args.paths):

@@ -70,12 +70,15 @@ class Settings:
         Load the encoder at all.
     store : Store or None
         What an index is recomputed from.
+    trust_remote_code : bool
+        Run the Python that comes with the model.
     """
 
     encoder: str | None = None
     device: str | None = None
     probe: bool = True
     store: Store | None = None
+    trust_remote_code: bool = False
     _loaded: dict[EncoderSpec, Encoder] = field(default_factory=dict)
 
     def load(self, values: Mapping[str, Any], where: str) -> Encoder:
@@ -85,7 +88,9 @@ class Settings:
 
         spec = EncoderSpec.from_dict(values, where).at(self.encoder)
         if spec not in self._loaded:
-            self._loaded[spec] = Encoder(spec, device=self.device)
+            self._loaded[spec] = Encoder(
+                spec, device=self.device, trust_remote_code=self.trust_remote_code
+            )
         return self._loaded[spec]
 
 

@@ -169,7 +169,8 @@ def test_lengths(model_dir):
 
 
 def test_a_text_longer_than_the_model_can_read_is_cut(model_dir):
-    encoder = Encoder(EncoderSpec(str(model_dir), max_length=5000), device="cpu")
+    with pytest.warns(UserWarning, match="--max-length 5000: .* reads 64 tokens at most"):
+        encoder = Encoder(EncoderSpec(str(model_dir), max_length=5000), device="cpu")
     long = " ".join(["w1 w2 w3"] * 100)
     expected = one_by_one(model_dir, long, "cls", max_length=64)
     assert encoder.encode_passages([long])[0] == pytest.approx(expected, abs=1e-5)

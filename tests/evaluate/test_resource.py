@@ -235,7 +235,7 @@ def test_other_refusals(files, tmp_path):
         XqgError, match="--languages: no judged topics in te; there are bn ja ru uk"
     ):
         publish(*files, "--languages", "te")
-    with pytest.raises(XqgError, match="cannot load the tokenizer of '.*nowhere'"):
+    with pytest.raises(XqgError, match="no such model folder: .*nowhere"):
         publish(*files, "--encoder", tmp_path / "nowhere")
     (tmp_path / "new.run").write_text("x Q0 d 1 1 t\n")
     with pytest.raises(XqgError, match=r"new.run: answers none of the 16 judged topics"):

@@ -14,9 +14,10 @@ from pyserini_xqg.collection.languages import scripts_of
 from pyserini_xqg.collection.scripts import letters_by_script
 from pyserini_xqg.demo import LANGUAGES, TINY_ENCODER, XQG_MINI
 from pyserini_xqg.encode.__main__ import main as encode
+from pyserini_xqg.encoder.hub import Named
+from pyserini_xqg.encoder.loading import SEQ2SEQ, load_model
 from pyserini_xqg.filter.__main__ import main as clean
 from pyserini_xqg.generate.__main__ import main as generate
-from pyserini_xqg.generate.settings import load
 from pyserini_xqg.store.store import Store
 
 CORPUS = XQG_MINI / "corpus.jsonl"
@@ -105,7 +106,7 @@ def test_no_word_about_an_output_layer_of_its_own(model, caplog):
         AutoModelForSeq2SeqLM.from_pretrained(model)
         assert "we will NOT tie them" in caplog.text
         caplog.clear()
-        load(AutoModelForSeq2SeqLM, str(model), None)
+        load_model(Named(str(model)), SEQ2SEQ)
         assert not caplog.records
         logging.getLogger("transformers.modeling_utils").warning("something else")
         AutoModelForSeq2SeqLM.from_pretrained(model)

@@ -69,7 +69,11 @@ def others(languages: Sequence[str]) -> Members:
 
 
 def open_encoder(
-    store: Store, encoder: str | None = None, device: str | None = None
+    store: Store,
+    encoder: str | None = None,
+    device: str | None = None,
+    *,
+    trust_remote_code: bool = False,
 ) -> TopicEncoder:
     """The encoder of a store, for its topics.
 
@@ -79,6 +83,8 @@ def open_encoder(
     encoder : str or None
         Another place of the same model.
     device : str or None
+    trust_remote_code : bool
+        Run the Python that comes with the model. Never taken from the store.
 
     Raises
     ------
@@ -88,7 +94,9 @@ def open_encoder(
     from pyserini_xqg.encoder.probes import check_probes
     from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
-    topics = TopicEncoder(store.encoder.at(encoder), device=device)
+    topics = TopicEncoder(
+        store.encoder.at(encoder), device=device, trust_remote_code=trust_remote_code
+    )
     check_probes(topics, store.manifest["probes"], str(store.paths[0]))
     return topics
 

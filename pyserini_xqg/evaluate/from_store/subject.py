@@ -10,6 +10,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection
 from pyserini_xqg.collection.languages import add_languages_option, code_of
 from pyserini_xqg.collection.topics import add_language_option
+from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
 from pyserini_xqg.evaluate.from_store.retrieval import Name, Part, System, open_encoder, retrieve
 from pyserini_xqg.evaluate.report.publish import add_output_options
@@ -144,6 +145,7 @@ def add_subject_options(parser: argparse.ArgumentParser) -> None:
     add("--centre", action="store_true", help="subtract each language's mean query vector")
     add("--encoder", help="another place of the model that the store was encoded with")
     add("--device", help="of the encoder; by default the first accelerator there is")
+    add_trust_option(parser)
     add("--draws", type=int, default=5, help="random draws to average over")
     add("--seed", type=int, default=0, help="of everything that is drawn")
     add_output_options(parser)
@@ -175,7 +177,9 @@ def subjects_from(
                 f"--topic-languages {' '.join(missing)}: no judged topics; there are "
                 f"{' '.join(there)}"
             )
-    encoder = open_encoder(store, args.encoder, args.device)
+    encoder = open_encoder(
+        store, args.encoder, args.device, trust_remote_code=args.trust_remote_code
+    )
     centres = corpus_centres(store, languages) if args.centre else None
     return [
         Subject(

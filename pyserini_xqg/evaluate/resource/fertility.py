@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import scripts_of
 from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.hub import Named
+from pyserini_xqg.encoder.loading import load_tokenizer
 from pyserini_xqg.encoder.spec import EncoderSpec
 
 #: From texts to the number of tokens of each.
@@ -59,19 +60,8 @@ def token_counter(spec: EncoderSpec) -> CountTokens:
     XqgError
         If the tokenizer cannot be loaded.
     """
-    from transformers import AutoTokenizer
-
-    model = spec.query_model or spec.model
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            model, revision=spec.revision, trust_remote_code=spec.trust_remote_code
-        )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise XqgError(
-            f"cannot load the tokenizer of {model!r}: {reason} (a hub name needs the network or a "
-            "filled cache; a folder works without)"
-        ) from None
+    named = Named(spec.query_model or spec.model, spec.revision, what="tokenizer of")
+    tokenizer = load_tokenizer(named)
 
     def count(texts: Sequence[str]) -> list[int]:
         if not texts:

@@ -1,0 +1,216 @@
+"""What a model's folder says of how to use it: as sentence-transformers saves it, and DPR's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyserini_xqg.base.errors import XqgError
+
+#: sentence-transformers' names of the poolings that we compute.
+_POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
+_BY_FLAG = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_lasttoken": "lasttoken",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+}
+_POOLING_KEYS = {
+    *_BY_FLAG, "pooling_mode", "word_embedding_dimension", "embedding_dimension", "include_prompt",
+}  # fmt: skip
+_DENSE_KEYS = {
+    "in_features", "out_features", "bias", "activation_function", "module_input_name",
+    "module_output_name", "use_residual",
+}  # fmt: skip
+#: Lengths above this stand for "no limit" in tokenizers' files.
+_NO_LIMIT = 1_000_000
+
+
+class Layer(NamedTuple):
+    """A linear layer on top of the pooled vector.
+
+    Attributes
+    ----------
+    place : Path
+        The folder of its weights.
+    size : (int, int)
+        Components that come in, and that go out.
+    bias : bool
+    activation : str
+        A class of ``torch.nn``.
+    """
+
+    place: Path
+    size: tuple[int, int]
+    bias: bool
+    activation: str
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What is known of a model from its folder.
+
+    Attributes
+    ----------
+    transformer : Path
+        Where its configuration and weights are.
+    settings : dict
+        Fields of `pyserini_xqg.encoder.spec.EncoderSpec` that it decides.
+    layers : tuple of Layer
+    lower_case : bool
+        Whether texts are lowercased first.
+    other_pooling : str or None
+        A pooling that we do not compute, so that the user must give another.
+    """
+
+    transformer: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
+    lower_case: bool = False
+    other_pooling: str | None = None
+
+
+def read_folder(folder: Path) -> Folder:
+    """What a model's folder says of itself.
+
+    Raises
+    ------
+    XqgError
+        If a file is damaged, or names a part of the model that we do not compute.
+    """
+    listing = folder / "modules.json"
+    if not listing.is_file():
+        config = _object(folder / "config.json") if (folder / "config.json").is_file() else {}
+        return Folder(folder, {"pooling": "cls"} if config.get("model_type") == "dpr" else {})
+    modules = _modules(listing)
+    kinds = [kind for kind, _ in modules]
+    normalised = kinds[-1:] == ["Normalize"]
+    kinds = [kind for kind in kinds[: len(kinds) - normalised] if kind != "Dropout"]
+    if kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Dense"}:
+        raise XqgError(
+            f"{listing}: its parts are {', '.join(kind for kind, _ in modules)}; known are "
+            "Transformer, Pooling, any Dense, Normalize, in this order: encode with "
+            "sentence-transformers, or another model"
+        )
+    places = dict(modules)
+    transformer = folder / places["Transformer"]
+    pooling = folder / places["Pooling"] / "config.json"
+    prompts = _prompts(folder)
+    mode = _pooling_mode(pooling, prompted=any(prompts.values()))
+    settings = {"l2_norm": normalised, **_lengths(transformer), **prompts}
+    if mode in _POOLINGS:
+        settings["pooling"] = _POOLINGS[mode]
+    layers = tuple(_layer(folder / place) for kind, place in modules if kind == "Dense")
+    saved = transformer / "sentence_bert_config.json"
+    lower_case = saved.is_file() and _object(saved).get("do_lower_case") is True
+    unread = None if mode in _POOLINGS else f"{pooling}: pooling {mode}"
+    return Folder(transformer, settings, layers, lower_case, unread)
+
+
+def _modules(listing: Path) -> list[tuple[str, str]]:
+    """The parts of a model in order: the class's name, and its folder."""
+    found = _read(listing)
+    try:
+        rows = [(str(row["type"]).rpartition(".")[2], str(row["path"])) for row in found]
+    except (KeyError, TypeError):
+        raise XqgError(f"{listing}: expected a list of parts with type and path") from None
+    for _, place in rows:
+        if Path(place).is_absolute() or ".." in Path(place).parts:
+            raise XqgError(f"{listing} names {place!r}, which is not inside its folder")
+    if not rows:
+        raise XqgError(f"{listing}: no parts")
+    return rows
+
+
+def _pooling_mode(path: Path, *, prompted: bool) -> str:
+    config = _known(path, _POOLING_KEYS)
+    flags = [mode for key, mode in _BY_FLAG.items() if config.get(key)]
+    modes = config.get("pooling_mode") or flags
+    modes = [modes] if isinstance(modes, str) else list(modes) or ["mean"]
+    if config.get("include_prompt") is False and prompted:
+        raise XqgError(f"{path}: pooling without the prompt's tokens is not computed here")
+    return " and ".join(map(str, modes))
+
+
+def _lengths(transformer: Path) -> dict[str, int]:
+    """The most tokens of a query and of a passage."""
+    path = transformer / "sentence_bert_config.json"
+    saved = _object(path) if path.is_file() else {}
+    tokenizer = transformer / "tokenizer_config.json"
+    longest = saved.get("max_seq_length")
+    if longest is None and tokenizer.is_file():
+        longest = _object(tokenizer).get("model_max_length")
+    found = {
+        "query_max_length": saved.get("query_length") or longest,
+        "max_length": saved.get("document_length") or longest,
+    }
+    return {
+        name: int(value)
+        for name, value in found.items()
+        if isinstance(value, (int, float)) and 0 < value < _NO_LIMIT
+    }
+
+
+def _prompts(folder: Path) -> dict[str, str]:
+    """Prefixes, by the names under which sentence-transformers looks for its prompts."""
+    path = folder / "config_sentence_transformers.json"
+    saved = _object(path) if path.is_file() else {}
+    prompts = saved.get("prompts") or {}
+    default = saved.get("default_prompt_name")
+    if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
+        raise XqgError(f"{path}: expected a prompt by name under 'prompts'")
+
+    def first(*names: str) -> str:
+        return next((prompts[name] for name in names if name in prompts), "")
+
+    return {
+        "query_prefix": first("query", *([default] if default else [])),
+        "passage_prefix": first("document", "passage", "corpus", *([default] if default else [])),
+    }
+
+
+def _layer(place: Path) -> Layer:
+    path = place / "config.json"
+    config = _known(path, _DENSE_KEYS)
+    activation = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
+    names = {config.get("module_input_name", "sentence_embedding")}
+    names.add(config.get("module_output_name") or "sentence_embedding")
+    if config.get("use_residual") or names != {"sentence_embedding"}:
+        raise XqgError(
+            f"{path}: a Dense layer with a residual, or of single tokens, is not computed here"
+        )
+    if not activation.startswith("torch.nn.modules."):
+        raise XqgError(f"{path}: the activation function {activation} is not one of torch's own")
+    try:
+        size = int(config["in_features"]), int(config["out_features"])
+    except (KeyError, TypeError, ValueError):
+        raise XqgError(f"{path}: expected in_features and out_features") from None
+    return Layer(place, size, bool(config.get("bias", True)), activation.rpartition(".")[2])
+
+
+def _known(path: Path, keys: set[str]) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise XqgError(f"{path} is missing, which modules.json asks for")
+    config = _object(path)
+    if unknown := sorted(set(config) - keys):
+        raise XqgError(f"{path}: unknown setting {', '.join(unknown)}; known are {sorted(keys)}")
+    return config
+
+
+def _object(path: Path) -> dict[str, Any]:
+    found = _read(path)
+    if not isinstance(found, dict):
+        raise XqgError(f"{path}: expected a JSON object")
+    return found
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise XqgError(f"{path}: damaged, or missing ({error})") from None
