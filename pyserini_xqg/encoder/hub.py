@@ -127,10 +127,13 @@ def _fetched(named: Named) -> Path:
         raise named.error("its repository has no config.json: not a model of transformers")
     with _download_bars():
         try:
-            files = [hf_hub_download(named.name, name, revision=info.sha) for name in names]
+            for name in names:  # by its commit, so that the hub is not asked for what is there
+                hf_hub_download(named.name, name, revision=info.sha)
+            # By its name, so that the cache knows which commit that was.
+            config = hf_hub_download(named.name, "config.json", revision=named.revision)
         except Exception as error:
             raise named.error(f"its files cannot be fetched ({_first(error)})") from None
-    return Path(files[names.index("config.json")]).parent
+    return Path(config).parent
 
 
 def _refusal(status: int, named: Named) -> str:
