@@ -280,10 +280,9 @@ class XqgStore(pt.Indexer):
 
     def _encoder(self) -> Encoder:
         from pyserini_xqg.encoder.encoder import Encoder
-        from pyserini_xqg.encoder.spec import EncoderSpec
 
         if isinstance(self.encoder, Encoder):
             return self.encoder
         if self.encoder is None:
             raise XqgError("XqgStore(path, encoder): which encoder? a hub name or a folder")
-        return Encoder(EncoderSpec.resolve(self.encoder))
+        return Encoder(self.encoder)

@@ -13,9 +13,12 @@ from typing import IO, Any, Self
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, read_json, refuse_existing, sync, write_json
+from pyserini_xqg.base.names import check_names
 
 #: What a finished folder must still lose; there only between its last two moments.
 _LEFTOVERS = "leftovers.json"
+_LOG = "blocks.jsonl"
+_REMOVED = ("work", "plan.json", "lock", _LOG)
 
 
 class OutputFolder:
@@ -141,7 +144,7 @@ class OutputFolder:
             self._files[name].write(header)
             sync(self._files[name])
         # Until the rename, a killed process takes up its work from these; `tidy` removes them.
-        leftovers = ["work", "plan.json", "lock", *(() if keep_log else ("blocks.jsonl",))]
+        leftovers = [name for name in _REMOVED if not (keep_log and name == _LOG)]
         write_json(self.partial / _LEFTOVERS, leftovers)
         write_json(self.partial / self._manifest, manifest)
         old = self.path.with_name(self.path.name + ".old")
@@ -161,6 +164,7 @@ class OutputFolder:
                 entry = None
             if entry is None:  # the line that was being written when the process died
                 break
+            check_names(entry["sizes"], log_file)
             keep += len(line)
             sizes = {**sizes, **entry["sizes"]}
             self.rows += entry["rows"]
@@ -183,7 +187,10 @@ def tidy(path: Path) -> None:
     """Remove what a process killed at the very end left inside its finished folder."""
     if not (path / _LEFTOVERS).is_file():
         return
-    for name in read_json(path / _LEFTOVERS):
+    listed = read_json(path / _LEFTOVERS)
+    for name in _REMOVED:  # these alone: the list may be somebody else's, and name anything
+        if name not in listed:
+            continue
         if name == "work":
             shutil.rmtree(path / name, ignore_errors=True)
         else:

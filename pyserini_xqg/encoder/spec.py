@@ -112,7 +112,8 @@ class EncoderSpec:
         preset : str or None
             A key of `presets.PRESETS`. Without one, the specification saved in the model's folder
             counts, else the preset of exactly that model, else what sentence-transformers saved
-            in the folder, else the defaults. Of a hub name the cache is read, not the network.
+            in the folder, else the defaults. Of a hub name the cache is read, not the network:
+            `pyserini_xqg.encoder.hub.model_folder` fills it.
         **settings
             Fields that override those; None leaves a field alone.
 

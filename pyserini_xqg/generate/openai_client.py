@@ -103,7 +103,7 @@ class ChatClient:
         self._db = sqlite3.connect(cache, isolation_level=None, check_same_thread=False)
         try:
             self._db.executescript(
-                "pragma journal_mode=wal; pragma synchronous=normal;"
+                "pragma trusted_schema=off; pragma journal_mode=wal; pragma synchronous=normal;"
                 "create table if not exists answers (request blob primary key, text text, "
                 "whole int, prompt_tokens int, completion_tokens int) without rowid;"
             )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import read_json
+from pyserini_xqg.base.names import check_names
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.settings import Fusion
 
@@ -63,9 +64,16 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         )
         raise XqgError(f"{path} is no xQG index (no {MANIFEST}){hint}")
     manifest = read_json(path / MANIFEST)
+    if not isinstance(manifest, dict):
+        raise XqgError(f"{path / MANIFEST}: damaged (no JSON object); build the index again")
     if manifest.get("format") != FORMAT:
         raise XqgError(
             f"{path}: index format {manifest.get('format')!r}, expected {FORMAT}; build "
             "it again with this version"
         )
-    return cast(dict[str, Any], manifest)
+    routes, languages = (manifest.get(name, {}) for name in ("routes", "languages"))
+    if not isinstance(routes, dict) or not isinstance(languages, dict):
+        raise XqgError(f"{path / MANIFEST}: damaged (no routes or languages)")
+    fallback = [manifest["fallback"]] if routes else []
+    check_names([*routes, *routes.values(), *languages, *fallback], path / MANIFEST)
+    return manifest

@@ -11,6 +11,7 @@ from pyserini.encode import DocumentEncoder, QueryEncoder
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.blocks import encode_generated
 from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.spec import SPEC_FILE, EncoderSpec
 from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.index.manifest import MANIFEST
@@ -81,7 +82,9 @@ class XqgDocumentEncoder(DocumentEncoder):
         trust_remote_code: bool = False,
         **kwargs: Any,
     ) -> None:
-        spec = spec or EncoderSpec.resolve(model_name)
+        if spec is None:
+            model_folder(Named(model_name, trust_remote_code=trust_remote_code))
+            spec = EncoderSpec.resolve(model_name)
         _check_agrees(spec, model_name, kwargs)
         self.encoder = Encoder(
             spec, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code

@@ -13,6 +13,7 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, read_json
+from pyserini_xqg.base.names import check_names
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.store.block import Block, Sampled
@@ -196,6 +197,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         )
         raise XqgError(f"{path} is no embedding store (no {MANIFEST}){hint}")
     manifest = read_json(path / MANIFEST)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("queries", {}), dict):
+        raise XqgError(f"{path / MANIFEST}: damaged (no JSON object); encode again")
+    check_names(manifest.get("queries", ()), path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise XqgError(
             f"{path}: store format {manifest.get('format')!r}, expected {FORMAT}; encode "

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import run_command
 from pyserini_xqg.collection.languages import code_of
-from pyserini_xqg.encoder.hub import add_trust_option
+from pyserini_xqg.encoder.hub import Named, add_trust_option, model_folder
 from pyserini_xqg.encoder.spec import POOLINGS, SIDES
 from pyserini_xqg.train.adaptation import add_language_model_options, add_vocabulary_options
 from pyserini_xqg.train.negatives import SIMILARITY
@@ -69,6 +69,7 @@ def _retriever(given: argparse.Namespace) -> None:
     from pyserini_xqg.train.retriever import train_retriever
     from pyserini_xqg.train.retriever_settings import RetrieverSettings
 
+    model_folder(Named(given.model, given.revision, "--model", "model"))  # whose pooling counts
     names = RetrieverSettings.__dataclass_fields__.keys() - {"model"}
     settings = RetrieverSettings.resolve(
         given.model, given.preset, **{name: getattr(given, name) for name in names}

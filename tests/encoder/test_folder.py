@@ -148,7 +148,7 @@ REFUSED = [
     (lambda f: (f / "modules.json").write_text('{"a": 1}'), "expected a list of parts"),
     (change_modules(lambda m: renamed(m, 1, path="../1_Pooling")), "'../1_Pooling', which is not"),
     (change_modules(lambda m: renamed(m, 1, path="/etc")), "'/etc', which is not inside"),
-    (change_modules(lambda m: renamed(m, 2, type="x.LSTM")), "parts are Transformer, Pooling, LSTM"),
+    (change_modules(lambda m: renamed(m, 2, type="x.LSTM")), "are Transformer, Pooling, LSTM"),
     (change_modules(lambda m: [m[0], m[1], m[3], m[2]]), "Pooling, Normalize, Dense; known are"),
     (change_modules(lambda m: m[1:]), "its parts are Pooling, Dense, Normalize; known are"),
     (dense_of(use_residual=True), "Dense layer with a residual"),
