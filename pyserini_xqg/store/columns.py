@@ -49,6 +49,8 @@ class Column:
         try:
             np.lib.format.read_magic(self._file)
             shape, _, dtype = np.lib.format.read_array_header_1_0(self._file)
+            if dtype.hasobject:
+                raise ValueError("pickled objects, which are not read")
         except ValueError as error:
             self.close()
             raise XqgError(f"{path}: damaged ({error}); encode it again") from None
