@@ -140,6 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             routed=routed,
             languages=args.languages,
             judged=(args.topics, args.qrels) if args.qrels else None,
+            trust_remote_code=args.trust_remote_code,
             seed=args.seed,
         )
     approximate = _is_approximate(args)

@@ -48,6 +48,7 @@ def complete(
     routed: bool,
     languages: Sequence[str] | None = None,
     judged: tuple[str | Path, str | Path] | None = None,
+    trust_remote_code: bool = False,
     seed: int = 0,
 ) -> Chosen:
     """Choose the alpha and the mu that a fusion leaves open, and print what was chosen.
@@ -65,6 +66,8 @@ def complete(
     judged : pair of path-like, or None
         Topics and qrels to choose by, on their dev half; without them generated queries are left
         out of their own passages.
+    trust_remote_code : bool
+        Run the Python that comes with the store's encoder.
     seed : int
         Of what is drawn, and of the halves.
 
@@ -97,7 +100,9 @@ def complete(
     if judged is None:
         found = choose(store, chosen, maps, **trying)
     else:
-        found = choose_judged(store, chosen, maps, *judged, **trying)
+        found = choose_judged(
+            store, chosen, maps, *judged, **trying, trust_remote_code=trust_remote_code
+        )
     print(found.line(), file=sys.stderr)
     return Chosen(_with(fusion, found, routed), maps, found.record)
 

@@ -131,6 +131,7 @@ def choose_judged(
     alphas: Sequence[float] = ALPHAS,
     mus: Sequence[float] = MUS,
     seed: int = 0,
+    trust_remote_code: bool = False,
 ) -> Choice:
     """The same by the dev half of topics with judgments; topics on one passage are not split.
 
@@ -140,6 +141,8 @@ def choose_judged(
         As `pyserini_xqg.collection.judged.read_collection` reads them.
     seed : int
         Of the halves, too.
+    trust_remote_code : bool
+        Run the Python that comes with the store's encoder.
 
     Other parameters are those of `choose`.
 
@@ -153,7 +156,8 @@ def choose_judged(
 
     dev, test = halves(read_collection(topics, qrels), seed)
     texts = [topic.text for topic in dev.topics.values()]
-    vectors = Encoder(store.encoder).encode_queries(texts)
+    encoder = Encoder(store.encoder, trust_remote_code=trust_remote_code)
+    vectors = encoder.encode_queries(texts)
     facts = {
         "by": "the dev half of the topics",
         "of": str(topics),
