@@ -75,15 +75,13 @@ def vectors(whole: Whole, language: str, system: str, settings: argparse.Namespa
     of = {language: whole.sums[language]}, {language: whole.counts[language]}
     if system == "mean":
         return fuse(whole.passages, *of, method="mean", alpha=settings.alpha, l2_norm=True)
+    # The other languages' sums are one: what is asked for are the maps of this one and of all.
     folds = folds_of(whole.docids)
-
-    def sums() -> Any:
-        for code in whole.sums:
-            each = MapSums(whole.passages.shape[1])
-            each.add(whole.passages, whole.sums[code], whole.counts[code], folds)
-            yield code, each
-
-    maps = fit_maps(sums())
+    own, rest = (MapSums(whole.passages.shape[1]) for _ in range(2))
+    for code in whole.sums:
+        into = own if code == language else rest
+        into.add(whole.passages, whole.sums[code], whole.counts[code], folds)
+    maps = fit_maps(iter([(language, own), ("others", rest)]))
     predicted = maps.predict(language, whole.passages, whole.docids, whole.counts[language] > 0)
     return fuse(
         whole.passages, *of, method="mean", alpha=settings.smoothed_alpha, mu=settings.mu,
@@ -176,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     encoder = open_encoder(store, device=args.device)
     lines: list[Line] = []
     for code, qids in collection.by().items():
+        print(code, end=" ", flush=True)
         if code not in store.languages:
             raise XqgError(f"{args.embeddings} holds no queries in {code}")
         asked = collection.only(qids)

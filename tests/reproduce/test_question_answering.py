@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -150,6 +151,14 @@ def test_afriqa(gold, tmp_path, capsys):
     ]
     assert (out / "qrels.dev.txt").read_text() == "sw-dev-0 0 afriqa-2 1\n"
     assert rows(out / "english.dev.jsonl")[0]["title"] == "s1"
+
+
+@pytest.mark.skipif("AFRIQA" not in os.environ, reason="AFRIQA names no folder of AfriQA's files")
+def test_the_real_afriqa(tmp_path, capsys):
+    afriqa.main(["--input", os.environ["AFRIQA"], "--output", str(tmp_path / "out")])
+    assert "5359 passages, 1689 with queries; topics: 1584 dev, 2721 test, 2519 of these on " in (
+        capsys.readouterr().out
+    )
 
 
 def test_what_is_not_afriqa(gold, tmp_path):
