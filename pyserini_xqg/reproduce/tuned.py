@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import run_command
-from pyserini_xqg.collection.judged import read_collection
+from pyserini_xqg.collection.judged import check_judged, read_collection
+from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.evaluate.from_store.grid import NONE, TRIED, Setting, grid
 from pyserini_xqg.evaluate.from_store.retrieval import open_encoder, parts_of
 from pyserini_xqg.evaluate.from_store.subject import Subject, mean
@@ -52,6 +53,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--embeddings", required=True, metavar="STORE")
     parser.add_argument("--topics", required=True, help="the dev topics")
     parser.add_argument("--qrels", required=True, help="their judgments")
+    parser.add_argument(
+        "--topic-languages",
+        nargs="+",
+        type=code_of("--topic-languages"),
+        help="choose on topics in these only (default: all)",
+    )
     parser.add_argument("--method", required=True, choices=TRIED)
     parser.add_argument("--measure", default="RR@10", help="such as R@100 or recall.100")
     parser.add_argument("--output", required=True, metavar="DIR", help="the index")
@@ -63,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pyserini_xqg.store.store import Store
 
     store, dev = Store([args.embeddings]), read_collection(args.topics, args.qrels)
+    if args.topic_languages:
+        by_language = dev.by()
+        codes = check_judged(args.topic_languages, by_language, "--topic-languages")
+        dev = dev.only(qid for code in codes for qid in by_language[code])
     vectors = open_encoder(store, device=args.device).encode_queries(
         [topic.text for topic in dev.topics.values()]
     )
