@@ -119,3 +119,24 @@ def test_scores_are_numbers_that_a_float_can_hold(score):
     row = {"docid": "a", "generated_queries": {"te": ["q"]}, "scores": {"te": [score]}}
     with pytest.raises(XqgError, match=r"q.jsonl:4: scores\['te'\]: expected 1 numbers, one for"):
         parse_queries(line(**row), "q.jsonl:4")
+
+
+def test_a_language_without_scores_has_none_for_each_query():
+    row = {"docid": "a", "generated_queries": {"te": ["q", "r"], "ar": ["s"]},
+           "scores": {"ar": [0.5]}}  # fmt: skip
+    assert parse_queries(line(**row), "q.jsonl:4").scores == {"te": [None, None], "ar": [0.5]}
+    row["scores"]["te"] = [1.0]
+    with pytest.raises(XqgError, match=r"scores\['te'\]: expected 2 numbers.* found \[1.0\]$"):
+        parse_queries(line(**row), "q.jsonl:4")
+
+
+def test_what_was_found_is_cut_where_it_is_long():
+    with pytest.raises(XqgError, match=r"found \['x{55}\.\.\.$"):
+        parse_passage(line(docid="a", text=[80 * "x"]), "c.jsonl:9", TEXT)
+    with pytest.raises(XqgError, match=r"found \['x{56}'\]$"):
+        parse_passage(line(docid="a", text=[56 * "x"]), "c.jsonl:9", TEXT)
+
+
+def test_the_byte_that_is_not_utf8_is_counted_from_one():
+    with pytest.raises(XqgError, match=r"not UTF-8 \(byte 12 of the line\)"):
+        parse_passage(b'{"docid": "\xff"}', "c.jsonl:9", TEXT)
