@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from made_stores import make_subject, write_store
 
@@ -17,7 +18,9 @@ from pyserini_xqg.evaluate.from_store.content import (
     take_apart,
 )
 from pyserini_xqg.evaluate.from_store.controls import controls
-from pyserini_xqg.evaluate.from_store.exchange import next_rows
+from pyserini_xqg.evaluate.from_store.exchange import next_rows, shuffled_parts
+from pyserini_xqg.evaluate.from_store.retrieval import System, everyone
+from pyserini_xqg.evaluate.from_store.smoothing import with_maps, with_maps_of
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.store import Store
 
@@ -157,3 +160,25 @@ def test_the_command(corpus_and_queries, encoder, write_jsonl, tmp_path, capsys)
     for name in ("rr-10", "parts-success-1", "left-out-rr-10"):
         assert (tmp_path / f"page/controls-{name}.csv").is_file()
     assert (tmp_path / "page/controls-rr-10.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_maps_are_fitted_on_the_queries_that_were_moved(tmp_path):
+    rng = np.random.default_rng(0)
+    passages = rng.normal(size=(200, 4))
+    queries = {"te": [[-row + 0.01 * rng.normal(size=4)] for row in passages]}
+    store = Store([write_store(tmp_path / "s", passages, queries)])
+    subject = make_subject(store, [(f"q{i}", "te", -passages[i], f"p{i}") for i in range(20)])
+    systems = {"a": System(Fusion("mean", 1.0, mu=2), everyone(["te"]))}
+    own = with_maps(subject, systems).maps.maps["te"]
+    shuffled = with_maps_of(subject, systems, lambda codes: shuffled_parts(store, codes, [0]))
+    moved = shuffled.maps.maps["te"]
+    assert np.allclose(own.whole.weights, -np.eye(4), atol=0.05)
+    assert abs(moved.whole.weights).max() < 0.2  # what goes with a passage is chance
+    assert moved.whole.passages == 200
+    assert with_maps(subject, {"a": System(Fusion("mean", 1.0), everyone(["te"]))}).maps is None
+    sections, tables = made(subject, Fusion("mean", 1.0, l2_norm=True, mu=50), draws=2)
+    systems = {row[0]: row[1] for row in tables["controls-rr-10"].rows}
+    assert systems[REAL] > 90
+    assert systems[SHUFFLED] < 30
+    assert "mean, alpha 1, mu 50, length 1; languages: te." in sections[0].text[0]
+    assert "the maps that smooth them are fitted on the moved ones" in sections[0].text[3]

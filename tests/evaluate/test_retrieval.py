@@ -20,6 +20,7 @@ from pyserini_xqg.evaluate.from_store.retrieval import (
 )
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.index.build import build_index, build_routed, corpus_centres
+from pyserini_xqg.index.maps_file import maps_of
 from pyserini_xqg.index.max_sim import single_vectors
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.plugin import XqgSearcher
@@ -47,6 +48,7 @@ def store(corpus_and_queries, encoder, tmp_path):
         Fusion("paper", 0.05, {"te": 2.0}),
         Fusion("mean", 0.7, l2_norm=True),
         Fusion("mean", 0.5, centre=True),
+        Fusion("mean", 0.6, mu=2),
         Fusion("max-sim", 0.3),
     ],
 )
@@ -63,7 +65,8 @@ def test_the_hits_of_a_real_index(store, tmp_path, fusion, build, hits):
     vectors = open_encoder(store, device="cpu").encode_queries([topic.text for topic in TOPICS])
     runs = dict(
         retrieve(store, parts_of(store, keep=True), {"a": System(fusion, members)}, TOPICS, vectors,
-                 hits=hits, centres=corpus_centres(store, store.languages))
+                 hits=hits, centres=corpus_centres(store, store.languages),
+                 maps=maps_of(store, store.languages))
     )  # fmt: skip
     assert list(runs) == ["a"]
     assert list(runs["a"]) == [topic.qid for topic in TOPICS]

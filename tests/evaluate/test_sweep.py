@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from made_stores import make_subject, write_store
 
@@ -77,6 +78,43 @@ def test_the_grid():
     for more in ({"l2_norm": True}, {"centre": True}):
         with pytest.raises(XqgError, match="--method max-sim: leave --weights, --centre and"):
             settings(methods=["max-sim"], **more)
+
+
+def test_a_mu_goes_with_the_mean_alone():
+    given = {"language_sets": ["all"], "alphas": [0.4], "mus": [2.0, 0.0]}
+    found = settings(methods=["paper", "mean", "max-sim"], **given)
+    assert [str(setting) for setting in found] == [
+        "no augmentation", "paper, all, alpha 0.4", "mean, all, alpha 0.4",
+        "mean, mu 2, all, alpha 0.4", "max-sim, all, alpha 0.4",
+    ]  # fmt: skip
+    assert found[Setting("mean", "all", 0.4, 2.0)].fusion == Fusion("mean", 0.4, mu=2.0)
+    with pytest.raises(XqgError, match="--mu 2 goes with --methods mean, which is not tried"):
+        settings(methods=["paper"], **given)
+    with pytest.raises(XqgError, match="--mu -1.0: expected a number of virtual queries"):
+        settings(mus=[-1.0])
+
+
+def test_a_mu_is_chosen_on_dev_and_reported_on_test(tmp_path):
+    """Queries lie where their passages are not, and only every other passage has some."""
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    passages = rng.normal(size=(120, 8))
+    queries = [[row @ turn] if i % 2 else [] for i, row in enumerate(passages)]
+    store = Store([write_store(tmp_path / "t", passages, {"te": queries}, keep=True)])
+    topics = [(f"q{i}", "te", row @ turn, f"p{i}") for i, row in enumerate(passages[:24])]
+    dev, test = make_subject(store, topics[:12]), make_subject(store, topics[12:])
+    found = grid(["te"], methods=["mean"], mus=[0.0, 2.0], language_sets=["all"],
+                 with_routed=True, alphas=[0.5, 1.0], l2_norm=True)  # fmt: skip
+    sections = sweep(dev, test, found, "RR@10", num_queries=[1], draws=2)
+    of = tables(sections)
+    rows = {tuple(row[:2]): row[2:] for row in of["sweep-dev"].rows}
+    assert rows["mean, mu 2", "all"][2] > 95 > 70 > rows["mean", "all"][2]
+    assert rows["mean, mu 2", "routed"] == rows["mean, mu 2", "all"]
+    assert of["sweep-test"].rows[2][0] == "chosen: mean, mu 2, all, alpha 1"
+    assert of["sweep-test"].rows[2][1] > 95
+    assert "--method mean --alpha te=1 all=0 --mu 2" in sections[1].text[1]
+    curve = {row[0]: row[4] for row in of["sweep-num-queries"].rows}
+    assert curve == {"mean, mu 2, all, alpha 1": pytest.approx(rows["mean, mu 2", "all"][2])}
 
 
 def test_of_equals_the_least():

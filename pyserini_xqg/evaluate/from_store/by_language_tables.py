@@ -39,9 +39,9 @@ def by_language_section(
     routed = {s: mean(only(on_dev[s], pooled)) for s in settings if s.languages == "routed"}
     chosen = best(routed)
     none = SCALED if SCALED in settings else NONE
-    gains = _gains(dev, on_dev, chosen.method, none)
+    gains = _gains(dev, on_dev, chosen, none)
     alphas = {route: best_assured(of).alpha for route, of in gains.items()}
-    wanted = {alpha: _setting(chosen.method, alpha, none) for alpha in alphas.values()}
+    wanted = {alpha: chosen._replace(alpha=alpha) if alpha else none for alpha in alphas.values()}
     wanted[chosen.alpha] = chosen
     on_test = score(test, {s: settings[s] for s in [none, *wanted.values()]})
     lines: dict[str, ByTopic] = {
@@ -64,7 +64,7 @@ def by_language_section(
             "all languages as far as its own topics are too few to say otherwise. 0 where no gain "
             "is above 0 by the bound that holds for all alphas tried together (Bonferroni). "
             f"{FALLBACK}: topics in languages without a route, on their own; 0 where dev has none.",
-            _command(dev, chosen.method, alphas),
+            _command(dev, chosen, alphas),
         ],
         [
             _dev_table(gains, {route: len(qids) for route, qids in _routes(dev).items()}, measure),
@@ -82,12 +82,12 @@ def _routes(subject: Subject) -> dict[str, list[str]]:
 
 
 def _gains(
-    dev: Subject, on_dev: Mapping[Setting, ByTopic], method: str, none: Setting
+    dev: Subject, on_dev: Mapping[Setting, ByTopic], chosen: Setting, none: Setting
 ) -> dict[str, list[Gain]]:
     scores = {
         setting.alpha: of
         for setting, of in on_dev.items()
-        if (setting.method, setting.languages) == (method, "routed")
+        if setting == chosen._replace(alpha=setting.alpha)
     }
     routes = _routes(dev)
     rest = {FALLBACK: routes.pop(FALLBACK)}
@@ -99,16 +99,12 @@ def _gains(
     return {route: gains.get(route, []) for route in [*routes, *rest]}
 
 
-def _setting(method: str, alpha: float, none: Setting) -> Setting:
-    return Setting(method, "routed", alpha) if alpha else none
-
-
-def _command(dev: Subject, method: str, alphas: Mapping[str, float]) -> str:
+def _command(dev: Subject, chosen: Setting, alphas: Mapping[str, float]) -> str:
     stores = " ".join(str(path) for path in dev.store.paths)
     words = " ".join(f"{route}={alpha:g}" for route, alpha in alphas.items())
     return (
         f"python -m pyserini_xqg.index --embeddings {stores} --output DIR --routed "
-        f"--method {method} --alpha {words}"
+        f"--method {chosen.method} --alpha {words}" + (f" --mu {chosen.mu:g}" if chosen.mu else "")
     )
 
 

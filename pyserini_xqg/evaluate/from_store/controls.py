@@ -6,6 +6,7 @@ One fusion of one store, again with the queries of other passages, and without s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from pyserini_xqg.evaluate.from_store.exchange import (
 )
 from pyserini_xqg.evaluate.from_store.retrieval import System, everyone, others, parts_of, routed
 from pyserini_xqg.evaluate.from_store.routes import route_scores, route_sections
+from pyserini_xqg.evaluate.from_store.smoothing import PartsOf, with_maps, with_maps_of
 from pyserini_xqg.evaluate.from_store.subject import Subject, add_subject_options, subjects_from
 from pyserini_xqg.evaluate.report.publish import publish
 from pyserini_xqg.evaluate.report.sections import Section
@@ -41,6 +43,12 @@ from pyserini_xqg.index.settings import FALLBACK, Fusion, add_fusion_options, fu
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+#: Said of controls of a smoothed fusion.
+MOVED = (
+    "Where queries are moved, the maps that smooth them are fitted on the moved ones: those of the "
+    "real ones would bring the content back."
+)
 
 
 def controls(
@@ -91,14 +99,18 @@ def controls(
         for code in languages:
             rest = [language for language in languages if language != code]
             systems[without(code)] = System(fusion, choose(rest))
+    subject = with_maps(subject, systems)
     scores = subject.score(parts_of(store, languages), systems, measures)
     if with_routed:
         scores |= route_scores(subject, fusion, measures, draws=draws, seed=seed)
-    moved = neighbour_parts(store, languages, neighbours)
-    scores |= subject.score(moved, {NEIGHBOUR: real}, measures)
+
+    def moved(name: str, parts: PartsOf) -> dict[str, dict[str, dict[str, float]]]:
+        of = with_maps_of(subject, {name: real}, parts)
+        return of.score(parts(languages), {name: real}, measures)
+
+    scores |= moved(NEIGHBOUR, lambda codes: neighbour_parts(store, codes, neighbours))
     shuffled = [
-        subject.score(shuffled_parts(store, languages, [seed, draw]), {SHUFFLED: real}, measures)
-        for draw in range(draws)
+        moved(SHUFFLED, partial(shuffled_parts, store, seed=[seed, draw])) for draw in range(draws)
     ]
     text = [
         _described(fusion, languages, with_routed),
@@ -107,6 +119,7 @@ def controls(
         f"into groups of {CHUNKS} to {2 * CHUNKS - 1} (a smaller store is one group), and one "
         "random cycle in each group says whose queries, of all languages together, each passage "
         "gets; none gets its own.",
+        *([MOVED] if fusion.mu else []),
         *DEFINITIONS,
     ]
     sections = [Section("Controls", text)]
@@ -121,6 +134,7 @@ def _described(fusion: Fusion, languages: Sequence[str], with_routed: bool) -> s
     alphas = [] if fusion.alpha is None else [f"{fusion.alpha:g}"]
     alphas += [f"{route}={alpha:g}" for route, alpha in fusion.alphas.items()]
     said = [str(fusion.method), f"alpha {' '.join(alphas)}"]
+    said += [f"mu {fusion.mu:g}"] if fusion.mu else []
     flags = {"routed": with_routed, "centred": fusion.centre, "length 1": fusion.l2_norm}
     said += [name for name, on in flags.items() if on]
     weighted = (f"{code} x{fusion.weights.get(code, 1):g}" for code in languages)

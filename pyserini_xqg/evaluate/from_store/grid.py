@@ -1,12 +1,13 @@
-"""The settings that a sweep tries: method, languages and alpha, with no augmentation among them."""
+"""The settings that a sweep tries: method, languages, alpha and mu, no augmentation among them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.evaluate.from_store.retrieval import Members, System, everyone, routed
-from pyserini_xqg.fusion import METHODS, check_formula
+from pyserini_xqg.fusion import METHODS, SMOOTHED, check_formula
 from pyserini_xqg.index.max_sim import MAX_SIM, check_share
 from pyserini_xqg.index.settings import Fusion
 
@@ -21,16 +22,24 @@ class Setting(NamedTuple):
     languages : str
         What is folded in: ``all``, ``routed``, ``only te``, ``all but te``.
     alpha : float
+    mu : float
+        Virtual queries, of a method that is smoothed.
     """
 
     method: str
     languages: str
     alpha: float
+    mu: float = 0.0
 
     def __str__(self) -> str:
         if not self.method:
             return self.languages
-        return f"{self.method}, {self.languages}, alpha {self.alpha:g}"
+        return f"{self.formula}, {self.languages}, alpha {self.alpha:g}"
+
+    @property
+    def formula(self) -> str:
+        """The method, with its mu where it is smoothed."""
+        return self.method + (f", mu {self.mu:g}" if self.mu else "")
 
 
 #: Passages as the encoder gives them.
@@ -57,11 +66,12 @@ def grid(
     alphas: Sequence[float],
     methods: Sequence[str],
     language_sets: Sequence[str],
+    mus: Sequence[float] = (0.0,),
     with_routed: bool = False,
     l2_norm: bool = False,
     centre: bool = False,
 ) -> dict[Setting, System]:
-    """Every combination, beginning with no augmentation and then in the order of alpha.
+    """Every combination, beginning with no augmentation and then in the order of alpha and mu.
 
     Parameters
     ----------
@@ -72,6 +82,8 @@ def grid(
         Of `TRIED`.
     language_sets : sequence of str
         Keys of `LANGUAGE_SETS`; with one language every set is that one.
+    mus : sequence of float
+        Tried with the methods that they go with.
     with_routed : bool
         Each topic's own language as another set.
     l2_norm, centre : bool
@@ -80,8 +92,8 @@ def grid(
     Raises
     ------
     XqgError
-        For an unknown method, an alpha outside [0, 1], and max-sim where vectors are scaled or
-        centred.
+        For an unknown method, an alpha outside [0, 1], a mu that is no number of queries or goes
+        with none of the methods, and max-sim where vectors are scaled or centred.
     """
     for method in methods:
         for alpha in alphas:
@@ -89,6 +101,13 @@ def grid(
                 check_share(Fusion(method, alpha, centre=centre, l2_norm=l2_norm))
             else:
                 check_formula(method, alpha, {}, languages)
+    of_method = {method: sorted(set(mus)) if method in SMOOTHED else [0.0] for method in methods}
+    for mu in mus:
+        check_formula(SMOOTHED[0], 0, {}, languages, mu)
+        if not any(mu in tried for tried in of_method.values()):
+            raise XqgError(
+                f"--mu {mu:g} goes with --methods {' '.join(SMOOTHED)}, which is not tried"
+            )
     names = language_sets if len(languages) > 1 else ["all"]
     members: dict[str, Members] = {}
     for name in names:
@@ -100,9 +119,10 @@ def grid(
         found[SCALED] = System(Fusion(l2_norm=True), everyone(languages))
     for alpha in sorted(set(alphas) - {0.0}):
         for method in methods:
-            fusion = Fusion(method, alpha, centre=centre, l2_norm=l2_norm)
-            for label, of_topic in members.items():
-                found[Setting(method, label, alpha)] = System(fusion, of_topic)
+            for mu in of_method[method]:
+                fusion = Fusion(method, alpha, centre=centre, l2_norm=l2_norm, mu=mu)
+                for label, of_topic in members.items():
+                    found[Setting(method, label, alpha, mu)] = System(fusion, of_topic)
     return found
 
 

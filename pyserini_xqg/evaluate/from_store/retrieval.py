@@ -10,6 +10,7 @@ import numpy as np
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.runs import Hit
 from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.index.maps import FOLDS, Maps, folds_of
 from pyserini_xqg.index.max_sim import MAX_SIM, BestOfBlock
 from pyserini_xqg.index.settings import FALLBACK, Fusion
 from pyserini_xqg.store.block import Block
@@ -120,6 +121,7 @@ def retrieve(
     *,
     hits: int,
     centres: Mapping[str, Vectors] | None = None,
+    maps: Maps | None = None,
 ) -> Iterator[tuple[Name, dict[str, list[Hit]]]]:
     """The best passages of every topic by the dot product, for every system.
 
@@ -141,6 +143,8 @@ def retrieve(
         Passages a topic; fewer if the store has fewer.
     centres : mapping of language to array, shape (d,), or None
         For fusions that centre.
+    maps : Maps or None
+        For fusions with a mu.
 
     Yields
     ------
@@ -160,6 +164,7 @@ def retrieve(
             for change, names in by_change.items():
                 block = part.block if change is None else change(part)
                 single = BestOfBlock(block, vectors)
+                predictions = None if maps is None else maps.predictions(block, folds_of_part(part))
                 for name in names:
                     for members, of in asked[name].items():
                         fusion = _of_members(systems[name].fusion, members)
@@ -167,7 +172,7 @@ def retrieve(
                             scores = single.scores(members, of, fusion.alpha or 0)
                             heaps[name].add_result_subset(of, scores, part.rows)
                             continue
-                        fused = _fused(fusion, block, members, centres)
+                        fused = _fused(fusion, block, members, centres, predictions)
                         scores, found = knn(
                             vectors[of], fused, min(hits, len(fused)), metric=METRIC_INNER_PRODUCT
                         )
@@ -201,8 +206,17 @@ def _of_members(fusion: Fusion, members: Sequence[str]) -> Fusion:
     return fusion.of_route(members[0] if len(members) == 1 else FALLBACK, members)
 
 
+def folds_of_part(part: Part) -> NDArray[np.int64]:
+    """The folds of a part's passages: by docid, or by row where the part has none."""
+    return folds_of(part.block.docids) if part.block.docids else part.rows % FOLDS
+
+
 def _fused(
-    fusion: Fusion, block: Block, members: Sequence[str], centres: Mapping[str, Vectors] | None
+    fusion: Fusion,
+    block: Block,
+    members: Sequence[str],
+    centres: Mapping[str, Vectors] | None,
+    predictions: Mapping[str, Vectors] | None,
 ) -> Vectors:
     """The vectors to search, with the queries of these languages alone."""
     return fusion.apply(
@@ -211,4 +225,5 @@ def _fused(
             counts={code: block.counts[code] for code in members},
         ),
         centres if fusion.centre else None,
+        predictions and {code: predictions[code] for code in members},
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pyserini_xqg.index.maps import Maps
     from pyserini_xqg.store.store import Store
 
 ByTopic = Mapping[str, float]
@@ -45,6 +46,8 @@ class Subject(NamedTuple):
         The topic languages of the mean.
     centres : mapping of language to array, shape (d,), or None
         For fusions that centre.
+    maps : Maps or None
+        For fusions with a mu.
     """
 
     store: Store
@@ -53,6 +56,7 @@ class Subject(NamedTuple):
     vectors: NDArray[np.float32]
     pooled: Sequence[str]
     centres: Mapping[str, NDArray[np.float32]] | None = None
+    maps: Maps | None = None
 
     def score(
         self, parts: Iterable[Part], systems: Mapping[Name, System], measures: Sequence[str]
@@ -66,6 +70,7 @@ class Subject(NamedTuple):
             self.vectors,
             hits=max(m.params.get("cutoff", _HITS) for m in parse_measures(measures)) + _TIES,
             centres=self.centres,
+            maps=self.maps,
         )
         scored = (
             (name, score_by_topic(self.collection.qrels, run, measures)) for name, run in runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.evaluate.from_store.grid import Setting
 from pyserini_xqg.evaluate.from_store.retrieval import Part, System, parts_of
+from pyserini_xqg.evaluate.from_store.smoothing import smoothed, with_maps_of
 from pyserini_xqg.evaluate.from_store.subject import Subject, mean, only
 from pyserini_xqg.store.block import Block
 
@@ -97,6 +98,8 @@ def curve(
 ) -> list[Point]:
     """Scores by number of queries a language, over random subsets, in one pass over the store.
 
+    With a mu each subset has maps of its own, and takes passes of its own.
+
     Parameters
     ----------
     subject : Subject
@@ -118,13 +121,25 @@ def curve(
         raise XqgError(f"--num-queries {min(sizes)}: expected at least 1; 0 is no augmentation")
     sizes = sorted(set(sizes))
     changes = {(n, d): draw_queries(n, d, seed) for n in sizes for d in range(draws)}
-    systems = {
-        (setting, *which): system._replace(change=change)
+    by_change = {
+        change: {
+            (setting, *which): system._replace(change=change)
+            for setting, system in settings.items()
+        }
         for which, change in changes.items()
-        for setting, system in settings.items()
     }
-    parts = parts_of(subject.store, subject.languages, keep=True)
-    scores = subject.score(parts, systems, [measure])
+
+    def parts(languages: Sequence[str]) -> Iterator[Part]:
+        return parts_of(subject.store, languages, keep=True)
+
+    scores: dict[tuple[Setting, int, int], dict[str, dict[str, float]]] = {}
+    if smoothed(settings):  # each draw has maps of its own, so a pass of its own
+        for change, systems in by_change.items():
+            own = with_maps_of(subject, systems, parts, change)
+            scores |= own.score(parts(subject.languages), systems, [measure])
+    else:
+        together = {name: of for systems in by_change.values() for name, of in systems.items()}
+        scores = subject.score(parts(subject.languages), together, [measure])
     pooled = subject.groups()["mean"]
     points = []
     for setting in settings:

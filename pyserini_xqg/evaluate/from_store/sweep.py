@@ -1,4 +1,4 @@
-"""Alpha, method, languages and number of queries, from one store and without encoding it again.
+"""Alpha, mu, method, languages and number of queries, from one store and without encoding it again.
 
 Settings are chosen on dev topics and reported on test topics; no augmentation is among them.
 """
@@ -22,6 +22,7 @@ from pyserini_xqg.evaluate.from_store.grid import (
     grid,
 )
 from pyserini_xqg.evaluate.from_store.retrieval import System, parts_of
+from pyserini_xqg.evaluate.from_store.smoothing import with_maps
 from pyserini_xqg.evaluate.from_store.subject import (
     ByTopic,
     Subject,
@@ -79,6 +80,8 @@ def sweep(
         check_kept(dev.store, "--num-queries")
     if any(setting.method == MAX_SIM for setting in settings):
         check_kept(dev.store, f"--methods {MAX_SIM}")
+    dev = with_maps(dev, settings)
+    test = test._replace(maps=dev.maps)
     on_dev = _score(dev, settings, measure)
     pooled = dev.groups()["mean"]
     means = {setting: mean(only(of, pooled)) for setting, of in on_dev.items()}
@@ -125,6 +128,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--alphas", nargs="+", type=float, default=list(ALPHAS), help="0 is tried anyhow"
     )
     parser.add_argument(
+        "--mu",
+        nargs="+",
+        type=float,
+        default=[0.0],
+        help="virtual queries a language, of mean: 0, the plain mean, unless given; as in 0 1 2 4",
+    )
+    parser.add_argument(
         "--methods",
         nargs="+",
         default=list(METHODS),
@@ -156,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         alphas=args.alphas,
         methods=args.methods,
         language_sets=args.language_sets,
+        mus=args.mu,
         with_routed=args.routed,
         l2_norm=args.l2_norm,
         centre=args.centre,
@@ -169,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         draws=args.draws,
         seed=args.seed,
     )
-    title = "Alpha, method and languages"
+    title = "Alpha, mu, method and languages"
     publish(sections, args.output, title, overwrite=args.overwrite, full=args.full)
 
 

@@ -118,11 +118,12 @@ def _alpha_table(means: Mapping[Setting, float], chosen: Setting, measure: str, 
     columns = ["method", "languages", *(f"{alpha:g}" for alpha in alphas)]
     rows: list[list[Cell]] = []
     marks = {}
-    for method, languages in dict.fromkeys((s.method, s.languages) for s in means):
-        settings = [Setting(method, languages, alpha) for alpha in alphas]
+    for first in dict.fromkeys(setting._replace(alpha=0.0) for setting in means):
+        settings = [first._replace(alpha=alpha) for alpha in alphas]
         if chosen in settings:
             marks[len(rows), 2 + settings.index(chosen)] = "*"
-        rows.append([method, languages, *(means.get(setting) for setting in settings)])
+        of_alpha = (means.get(setting) for setting in settings)
+        rows.append([first.formula, first.languages, *of_alpha])
     return Table(
         "sweep-dev",
         f"DEV: {measure}, %, mean over {n} topics, by alpha",
@@ -130,8 +131,8 @@ def _alpha_table(means: Mapping[Setting, float], chosen: Setting, measure: str, 
         rows,
         formats=dict.fromkeys(columns[2:], ".2f"),
         marks=marks,
-        note="*: chosen; of equals the one with the smallest alpha. Alphas of different methods, "
-        "and of 'paper' with different numbers of queries, do not compare.",
+        note="*: chosen; of equals the one with the least alpha and mu. Alphas of different "
+        "methods, and of 'paper' with different numbers of queries, do not compare.",
     )
 
 
@@ -143,7 +144,7 @@ def _language_table(
     for languages in dict.fromkeys(setting.languages for setting in scores):
         setting = best({s: value for s, value in means.items() if s.languages == languages})
         values = [mean(only(scores[setting], qids)) for qids in groups.values()]
-        rows.append([languages, setting.method, setting.alpha, *values])
+        rows.append([languages, setting.formula, setting.alpha, *values])
     rows.append(["n", "", None, *(len(qids) for qids in groups.values())])
     return Table(
         "sweep-dev-languages",
@@ -162,14 +163,14 @@ def _draw_alphas(axes: Axes, means: Mapping[Setting, float], measure: str) -> No
     shown = [name for name in shown if name in ("all", "routed")] or shown
     none = SCALED if SCALED in means else NONE
     axes.axhline(means[none], color="black", linestyle="--", linewidth=1, label=str(none))
-    for method, languages in dict.fromkeys((s.method, s.languages) for s in tried):
-        if languages in shown:
-            line = [none, *(s for s in tried if (s.method, s.languages) == (method, languages))]
+    for first in dict.fromkeys(setting._replace(alpha=0.0) for setting in tried):
+        if first.languages in shown:
+            line = [none, *(s for s in tried if s._replace(alpha=0.0) == first)]
             axes.plot(
                 [setting.alpha for setting in line],
                 [means[setting] for setting in line],
                 marker="o",
-                label=f"{method}, {languages}",
+                label=f"{first.formula}, {first.languages}",
             )
     axes.set_xlabel("alpha")
     axes.set_ylabel(f"{measure}, %, dev")
