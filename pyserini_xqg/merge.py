@@ -7,6 +7,7 @@ stopped.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 # What shards must have in common beside what `Store` asks for itself.
 _STORE_KEYS = ("fields", "dtype", "kept_queries", "batch_size")
 _INDEX_KEYS = (
-    "encoder", "dimension", "fields", "method", "alpha", "weights", "centred", "centres", "l2_norm",
+    "encoder", "dimension", "fields", "method", "alpha", "mu", "weights", "centred", "centres",
+    "l2_norm",
 )  # fmt: skip
 # Counted over the whole input by each of its shards.
 _INPUT_COUNTS = ("empty_texts", "empty_queries", "unknown_docids")
@@ -105,7 +107,8 @@ def merge_indexes(
     from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.encoder.spec import EncoderSpec
     from pyserini_xqg.index.flat import FlatIndexWriter
-    from pyserini_xqg.index.manifest import MANIFEST, read_manifest
+    from pyserini_xqg.index.manifest import MANIFEST, check_maps, read_manifest
+    from pyserini_xqg.index.maps_file import MAPS
     from pyserini_xqg.store.store import joined_digest
 
     folders = [Path(path) for path in paths]
@@ -115,6 +118,8 @@ def merge_indexes(
         # Whole, so that a manifest from before a field existed equals one that says its default.
         manifest["encoder"] = EncoderSpec.from_dict(manifest["encoder"], str(path)).to_dict()
     _check_same(folders, manifests, _INDEX_KEYS)
+    for path, manifest in zip(folders, manifests, strict=True):
+        check_maps(path, manifest, folders[0], manifests[0])
     facts = {
         **manifests[0],
         "passages": sum(manifest["passages"] for manifest in manifests),
@@ -124,10 +129,17 @@ def merge_indexes(
         },
         **_facts(folders, manifests),
     }
+    if all("covered" in manifest for manifest in manifests):
+        facts["covered"] = {
+            language: sum(manifest["covered"].get(language, 0) for manifest in manifests)
+            for language in manifests[0]["covered"]
+        }
     if all("store" in manifest for manifest in manifests):
         facts["store"] = joined_digest([manifest["store"] for manifest in manifests])
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         _check_docids(folders, folder.work)
+        if "maps" in facts:
+            shutil.copyfile(folders[0] / facts["maps"]["file"], folder.partial / MAPS)
         plan = {"indexes": [digest((path / MANIFEST).read_bytes()) for path in folders]}
         writer = FlatIndexWriter(folder, plan, int(manifests[0]["dimension"]))
         for docids, vectors in _read_flat(folders, manifests, folder.blocks):

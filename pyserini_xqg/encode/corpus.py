@@ -197,7 +197,7 @@ def encode_corpus(
         else:
             to_faiss.check(join.languages)
             flat = FlatIndexWriter(folder, {**plan, "fusion": asdict(to_faiss)}, encoder.dimension)
-            counts = _count_queries(join, start, start + folder.rows)
+            counts, covered = _count_queries(join, start, start + folder.rows)
             blocks = encode_blocks(
                 join, encoder, fields, start, stop, done=folder.blocks, given=given()
             )
@@ -205,12 +205,14 @@ def encode_corpus(
                 flat.append(block.docids, to_faiss.apply(block))
                 for language, of_language in block.counts.items():
                     counts[language] += int(of_language.sum())
+                    covered[language] += int((of_language > 0).sum())
             flat.finish(
                 index_manifest(
                     kind="faiss",
                     type="flat",
                     fusion=to_faiss,
                     queries=counts,
+                    covered=covered,
                     passages=stop - start,
                     dimension=encoder.dimension,
                     **facts,
@@ -230,14 +232,15 @@ def encode_corpus(
             print(f"note: {count} {what}", file=sys.stderr)
 
 
-def _count_queries(join: Join, start: int, stop: int) -> dict[str, int]:
-    """Queries by language of rows `start` to `stop`, which an earlier process encoded."""
+def _count_queries(join: Join, start: int, stop: int) -> tuple[dict[str, int], dict[str, int]]:
+    """Queries, and passages that have some, by language: of rows that are encoded already."""
     from pyserini_xqg.collection.shards import BLOCK
 
-    counts = dict.fromkeys(join.languages, 0)
+    counts, covered = dict.fromkeys(join.languages, 0), dict.fromkeys(join.languages, 0)
     for row in range(start, stop, BLOCK):
         passages = join.read_passages(row, min(row + BLOCK, stop))
         for queries in join.queries_of([passage.docid for passage in passages]):
             for language, texts in queries.items():
                 counts[language] += len(texts)
-    return counts
+                covered[language] += bool(texts)
+    return counts, covered

@@ -65,6 +65,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         action=argparse.BooleanOptionalAction,
         help="one index a query language, and one over all; the default where --alpha is left open",
     )
+    parser.add_argument(
+        "--maps",
+        metavar="INDEX",
+        help="with --mu: not maps of these passages, but those of an earlier index, for passages "
+        "that arrive later",
+    )
     text = parser.add_argument_group("--to bm25")
     text.add_argument("--corpus", help="passages: JSONL or TSV, file or folder")
     text.add_argument(
@@ -120,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     _check_options(args)
     from pyserini_xqg.base.files import refuse_existing
     from pyserini_xqg.index.auto import Chosen, complete, is_open
+    from pyserini_xqg.index.maps_file import load_maps
     from pyserini_xqg.index.recall import encode_topics
     from pyserini_xqg.store.store import Store
 
@@ -131,6 +138,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     routed = opened if args.routed is None else args.routed
     if args.qrels and not opened:
         raise XqgError("--qrels chooses alpha and mu: leave one of them out, or say auto")
+    if args.maps and (opened or not fusion.mu):
+        raise XqgError("--maps go with the --alpha and --mu of the index that they are from")
     found = Chosen(fusion)
     if opened:
         refuse_existing(args.output, args.overwrite)  # before the work of choosing
@@ -149,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         store,
         args.output,
         found.fusion,
-        maps=found.maps,
+        maps=load_maps(args.maps) if args.maps else found.maps,
         chosen_by=found.record,
         to=args.to,
         languages=args.languages,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -53,7 +54,9 @@ def build_index(
     languages : sequence of str or None
         Those to fold in; all of the store's by default.
     maps : Maps or None
-        For a mu above 0; fitted on the store if none are given.
+        For a mu above 0; fitted on the store if none are given. Those of an earlier index
+        (`pyserini_xqg.index.maps_file.load_maps`) are for passages that arrive later, with queries
+        or without.
     chosen_by : mapping or None
         How the settings were chosen, to be recorded.
     overwrite : bool
@@ -66,6 +69,7 @@ def build_index(
     XqgError
         For settings that do not fit the store, and for vectors that are not finite.
     """
+    _say_coverage(store, fusion, languages)
     checked = _build(
         store, output, fusion, to, languages, maps, chosen_by, overwrite, Options(**options)
     )
@@ -90,14 +94,14 @@ def _build(
     check_fusion(fusion)
     if to not in TARGETS:
         raise XqgError(f"--to {to!r} is none of {', '.join(TARGETS)}")
-    chosen = store.choose(languages)
+    chosen = _languages(store, languages, fusion, maps)
     single = fusion.method == MAX_SIM
     if single:
         check_max_sim(store, fusion, chosen, to, options.index_type)
     else:
         fusion.check(chosen)
     plan = {"to": to, "store": store.digest, "fusion": asdict(fusion), "languages": chosen}
-    covered = store.covered(chosen)
+    covered = dict.fromkeys(chosen, 0) | store.covered(_there(store, chosen))
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         centres = corpus_centres(store, chosen) if fusion.centre else None
         maps = _fitted(store, chosen, maps) if fusion.mu else None
@@ -105,13 +109,13 @@ def _build(
             kind=MAX_SIM if single else to,
             fusion=fusion,
             encoder=store.encoder.to_dict(),
-            queries={language: store.queries[language] for language in chosen},
+            queries={language: store.queries.get(language, 0) for language in chosen},
             passages=store.passages,
             dimension=store.dimension,
             store=store.digest,
             probes=store.manifest["probes"],
             centres=centres,
-            coverage={code: count / max(store.passages, 1) for code, count in covered.items()},
+            covered=covered,
         )
         if maps is not None:
             save_maps(maps, folder.partial / MAPS)
@@ -150,8 +154,9 @@ def build_routed(
     from pyserini_xqg.base.output import OutputFolder, tidy
 
     check_fusion(fusion)
-    chosen = store.choose(languages)
+    chosen = _languages(store, languages, fusion, maps)
     fusion.check_routes(chosen)
+    _say_coverage(store, fusion, languages)
     if not chosen:
         raise XqgError("--routed needs generated queries; encode with xqg --queries")
     plan = {
@@ -193,9 +198,68 @@ def build_routed(
     say(checked)
 
 
+def _languages(
+    store: Store, languages: Sequence[str] | None, fusion: Fusion, maps: Maps | None
+) -> list[str]:
+    """Those to fold in: of the store, or with maps from elsewhere, of the maps.
+
+    Raises
+    ------
+    XqgError
+        For one that is not there, and for centres of another store than the maps.
+    """
+    if maps is None or not fusion.mu:
+        return store.choose(languages)
+    if fusion.centre:
+        raise XqgError(
+            "--maps with --centre: centres are the means of one store, so vectors of two would not "
+            "compare; leave one of them out"
+        )
+    asked = maps.languages if languages is None else sorted(set(languages))
+    if missing := [code for code in asked if code not in maps.languages]:
+        raise XqgError(
+            f"--maps: none for {' '.join(missing)}; there are {' '.join(maps.languages)}"
+        )
+    return asked
+
+
+def _there(store: Store, languages: Sequence[str]) -> list[str]:
+    return [code for code in languages if code in store.languages]
+
+
 def _fitted(store: Store, languages: Sequence[str], maps: Maps | None) -> Maps:
-    """The maps given, of these languages alone, or else maps fitted on the store."""
-    return (maps_of(store, languages) if maps is None else maps).of(languages)
+    """The maps given, of these languages alone, or else maps fitted on the store; says what is odd.
+
+    Raises
+    ------
+    XqgError
+        For maps of vectors of another dimension.
+    """
+    if maps is None:
+        maps = maps_of(store, languages)
+        for line in maps.notes():
+            print(f"note: {line}", file=sys.stderr)
+    maps = maps.of(languages)
+    if maps.dimension not in (None, store.dimension):
+        raise XqgError(
+            f"--maps are of {maps.dimension} dimensions, the store has {store.dimension}; give the "
+            "index of a store with the same encoder"
+        )
+    return maps
+
+
+def _say_coverage(store: Store, fusion: Fusion, languages: Sequence[str] | None) -> None:
+    """One line where some passages have no queries: how many have, by language."""
+    check_fusion(fusion)
+    there = store.languages if languages is None else _there(store, languages)
+    covered = store.covered(there)
+    if not fusion.method or min(covered.values(), default=store.passages) == store.passages:
+        return
+    shares = " ".join(f"{code} {100 * n / store.passages:.3g}" for code, n in covered.items())
+    line = f"coverage: passages with queries, %: {shares}"
+    if fusion.method == "mean" and not fusion.mu:
+        line += "; the others will hardly be found beside them: see --mu"
+    print(line, file=sys.stderr)
 
 
 def corpus_centres(store: Store, languages: Sequence[str]) -> dict[str, NDArray[np.float32]]:

@@ -75,7 +75,8 @@ class Fused:
         """
         from pyserini_xqg.base.progress import with_bar
 
-        left = self.store.blocks(self.languages, start=start)
+        there = [code for code in self.languages if code in self.store.languages]
+        left = self.store.blocks(there, start=start)
         done = sum(self.block_sizes[:start])
         for block in with_bar(left, self.passages, what, done=done):
             predictions = None if self.maps is None else self.maps.predictions(block)

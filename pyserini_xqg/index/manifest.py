@@ -76,4 +76,22 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise XqgError(f"{path / MANIFEST}: damaged (no routes or languages)")
     fallback = [manifest["fallback"]] if routes else []
     check_names([*routes, *routes.values(), *languages, *fallback], path / MANIFEST)
+    if "method" in manifest:  # from before it existed: the plain mean
+        manifest.setdefault("mu", 0.0)
     return manifest
+
+
+def check_maps(path: Path, manifest: Mapping[str, Any], first: Path, of_first: Any) -> None:
+    """Refuse an index whose queries are smoothed by other maps than those of the first.
+
+    Raises
+    ------
+    XqgError
+        Saying how both get the same.
+    """
+    one, other = ((of.get("maps") or {}).get("digest") for of in (manifest, of_first))
+    if one != other:
+        raise XqgError(
+            f"{path} was made with other maps than {first}, each fitted on its own passages: index "
+            f"the stores together, or build {path} again with --maps {first}"
+        )

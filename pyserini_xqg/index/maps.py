@@ -174,6 +174,30 @@ class Maps:
     def languages(self) -> list[str]:
         return list(self.maps)
 
+    @property
+    def dimension(self) -> int | None:
+        """Of the vectors; None where no language has a map."""
+        return next((len(of.whole.x) for of in self.maps.values() if of is not None), None)
+
+    def notes(self) -> list[str]:
+        """What to say of languages that have no map of their own."""
+        notes = []
+        for source, what in (
+            (
+                ALL,
+                "come from the map of all languages together, as one of their own rests on too "
+                "few or errs more",
+            ),
+            (NONE, "are E(p) itself, as a map rests on too few or errs more"),
+        ):
+            codes = [code for code, of in self.sources.items() if of == source]
+            if codes:
+                counted = ", ".join(
+                    f"{code} ({self.passages[code]} passages with queries)" for code in codes
+                )
+                notes.append(f"virtual queries in {counted} {what}")
+        return notes
+
     def of(self, languages: Sequence[str]) -> Maps:
         """Those of some languages alone."""
         return Maps(

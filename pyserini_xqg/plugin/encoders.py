@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pyserini.encode import DocumentEncoder, QueryEncoder
 
 from pyserini_xqg.base.errors import XqgError
@@ -15,12 +16,13 @@ from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.spec import SPEC_FILE, EncoderSpec
 from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.index.manifest import MANIFEST
+from pyserini_xqg.index.maps import Maps
+from pyserini_xqg.index.maps_file import load_maps
 from pyserini_xqg.index.query_side import open_encoder
-from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.index.settings import Fusion, check_fusion
 from pyserini_xqg.store.block import Block
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -58,6 +60,8 @@ class XqgDocumentEncoder(DocumentEncoder):
     batch_size : int
     fusion : Fusion or None
         Needed where `encode` is given queries.
+    maps : Maps, path-like or None
+        For a mu above 0: maps, or the index that has them.
     spec : EncoderSpec or None
         Instead of the one saved with the model, or of the preset of that name.
     trust_remote_code : bool
@@ -78,6 +82,7 @@ class XqgDocumentEncoder(DocumentEncoder):
         *,
         batch_size: int = 64,
         fusion: Fusion | None = None,
+        maps: Maps | str | Path | None = None,
         spec: EncoderSpec | None = None,
         trust_remote_code: bool = False,
         **kwargs: Any,
@@ -89,7 +94,14 @@ class XqgDocumentEncoder(DocumentEncoder):
         self.encoder = Encoder(
             spec, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code
         )
-        self.fusion = fusion or Fusion()
+        self.fusion = Fusion() if fusion is None else fusion
+        check_fusion(self.fusion)
+        self.maps = load_maps(maps) if isinstance(maps, str | Path) else maps
+        if bool(self.fusion.mu) != (self.maps is not None):
+            raise XqgError(
+                f"mu {self.fusion.mu} with{'' if self.maps else 'out'} maps: the two go together, "
+                'as in fusion=Fusion(method="mean", alpha=0.3, mu=2), maps="INDEX"'
+            )
         self.has_model = True
 
     def encode(
@@ -97,6 +109,7 @@ class XqgDocumentEncoder(DocumentEncoder):
         texts: Sequence[str],
         titles: Sequence[str] | None = None,
         queries: Sequence[Mapping[str, Sequence[str]]] | None = None,
+        docids: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> NDArray[np.float32]:
         """Vectors of passages, fused with their generated queries where these are given.
@@ -105,7 +118,10 @@ class XqgDocumentEncoder(DocumentEncoder):
         ----------
         texts, titles : sequence of str
         queries : sequence of mapping, optional
-            For each passage its queries by language.
+            For each passage its queries by language; none, {}.
+        docids : sequence of str, optional
+            With a mu, for passages that the maps were fitted on: a passage's own queries are then
+            never in what is expected of it.
         **kwargs
             What stock Pyserini passes (``max_length``, ``fp16``, ``add_sep``) is not used: the
             encoder's specification decides.
@@ -121,14 +137,25 @@ class XqgDocumentEncoder(DocumentEncoder):
         """
         vectors = self.encoder.encode_passages(texts, titles)
         if queries is None:
-            return vectors
+            if self.maps is None:
+                return vectors
+            queries = [{} for _ in texts]  # what the maps expect makes up for them
         if len(queries) != len(texts):
             raise XqgError(f"{len(queries)} mappings of queries for {len(texts)} texts")
         languages = sorted({language for of_passage in queries for language in of_passage})
-        self.fusion.check(languages)
+        self.fusion.check(languages if self.maps is None else self.maps.languages)
         sums, counts, _ = encode_generated(queries, languages, self.encoder)
-        docids = [str(row) for row in range(len(texts))]
-        return self.fusion.apply(Block(docids, vectors, sums, counts))
+        names = [str(row) for row in range(len(texts))] if docids is None else list(docids)
+        block = Block(names, vectors, sums, counts)
+        if self.maps is None:
+            return self.fusion.apply(block)
+        if missing := [code for code in languages if code not in self.maps.languages]:
+            raise XqgError(
+                f"queries in {missing[0]!r}, which there is no map for; there are "
+                f"{' '.join(self.maps.languages)}"
+            )
+        folds = np.full(len(texts), -1) if docids is None else None
+        return self.fusion.apply(block, predictions=self.maps.predictions(block, folds))
 
 
 class XqgQueryEncoder(QueryEncoder):

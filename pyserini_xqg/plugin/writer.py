@@ -16,6 +16,7 @@ from pyserini_xqg.collection.records import check_docid
 from pyserini_xqg.encoder.probes import make_probes
 from pyserini_xqg.index.flat import FlatIndexWriter
 from pyserini_xqg.index.manifest import MANIFEST, index_manifest
+from pyserini_xqg.index.maps_file import MAPS, describe_maps, save_maps
 from pyserini_xqg.plugin.encoders import XqgDocumentEncoder
 
 
@@ -44,7 +45,8 @@ class XqgRepresentationWriter(RepresentationWriter):
     ) -> None:
         self._folder = OutputFolder(dir_path, MANIFEST, overwrite=overwrite)
         self._encoder = encoder
-        self._queries: dict[str, int] = {}
+        self._queries = dict.fromkeys(encoder.maps.languages if encoder.maps else (), 0)
+        self._covered = dict(self._queries)
         self._samples: dict[str, str] = {}
         self._seen: set[str] = set()
 
@@ -67,6 +69,7 @@ class XqgRepresentationWriter(RepresentationWriter):
         for of_passage in batch_info.get("queries") or ():
             for language, texts in of_passage.items():
                 self._queries[language] = self._queries.get(language, 0) + len(texts)
+                self._covered[language] = self._covered.get(language, 0) + bool(texts)
                 if texts:
                     self._samples.setdefault(language, texts[0])
         self._writer.append(docids, np.asarray(batch_info["vector"], dtype=np.float32))
@@ -79,13 +82,18 @@ class XqgRepresentationWriter(RepresentationWriter):
     ) -> None:
         try:
             if kind is None:
-                encoder = self._encoder.encoder
+                encoder, facts = self._encoder.encoder, {}
+                if self._encoder.maps is not None:
+                    save_maps(self._encoder.maps, self._folder.partial / MAPS)
+                    facts["maps"] = describe_maps(self._encoder.maps, self._folder.partial / MAPS)
                 self._writer.finish(
                     index_manifest(
                         kind="faiss",
                         type="flat",
                         fusion=self._encoder.fusion,
                         queries=dict(sorted(self._queries.items())),
+                        covered=dict(sorted(self._covered.items())),
+                        **facts,
                         encoder=encoder.spec.to_dict(),
                         passages=self._folder.rows,
                         dimension=encoder.dimension,

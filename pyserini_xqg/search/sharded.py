@@ -11,7 +11,7 @@ from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.index.dense import check_searchable, open_dense
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.index.hits import Hits, merge_hits
-from pyserini_xqg.index.manifest import read_manifest
+from pyserini_xqg.index.manifest import check_maps, read_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyserini_xqg.index.hits import DenseIndex
 
 # What makes scores of two indexes comparable.
-_SAME = ("encoder", "method", "alpha", "weights", "centred", "centres", "l2_norm",
+_SAME = ("encoder", "method", "alpha", "mu", "weights", "centred", "centres", "l2_norm",
          "routes", "fallback")  # fmt: skip
 
 
@@ -89,6 +89,7 @@ def check_together(paths: Sequence[Path]) -> None:
                     f"{path} cannot be searched together with {paths[0]}: {key} is "
                     f"{_short(here)}, expected {_short(there)}; make them with the same settings"
                 )
+        check_maps(path, manifest, paths[0], manifests[0])
         for mark in (path.resolve(), manifest.get("store")):
             if mark is not None and mark in seen:
                 raise XqgError(f"{path} and {seen[mark]} hold the same passages; give each once")

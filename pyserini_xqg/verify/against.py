@@ -74,14 +74,17 @@ def fused_again(path: Path, manifest: Mapping[str, Any], store: Store) -> Fused:
             f"the store has {store.passages} passages of dimension {store.dimension}; give the "
             "one that the index was made from, all shards in order"
         )
-    languages = store.choose(list(manifest["languages"]))
+    if manifest["mu"]:  # maps make up for languages that the store lacks
+        languages = list(manifest["languages"])
+    else:
+        languages = store.choose(list(manifest["languages"]))
     fusion = Fusion(
         manifest["method"],
         manifest["alpha"],
         manifest["weights"],
         manifest["centred"],
         manifest["l2_norm"],
-        mu=manifest.get("mu", 0.0),
+        mu=manifest["mu"],
     )
     centres = corpus_centres(store, languages) if fusion.centre else None
     maps = load_maps(path, manifest) if fusion.mu else None

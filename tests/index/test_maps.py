@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_stores import random_shards
+from made_stores import random_shards, write_store
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.fusion import fuse
+from pyserini_xqg.index.__main__ import main
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.maps import FOLDS, MapSums, fit_maps, fold_of, folds_of
 from pyserini_xqg.index.maps_file import MAPS, load_maps, maps_of
 from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.merge import merge_indexes
+from pyserini_xqg.search.sharded import check_together
+from pyserini_xqg.store.store import Store
+from pyserini_xqg.verify.check import Settings
+from pyserini_xqg.verify.indexes import verify_index
 
 D = 6
 
@@ -161,7 +168,7 @@ def test_an_index_of_a_smoothed_fusion(store, tmp_path):
     counts = {
         code: sum((b.counts[code] > 0).sum() for b in store.blocks()) for code in ("ar", "te")
     }
-    assert manifest["coverage"] == {code: n / 240 for code, n in counts.items()}
+    assert manifest["covered"] == counts
     assert manifest["maps"]["languages"]["te"]["passages"] == counts["te"]
 
 
@@ -190,3 +197,107 @@ def test_maps_that_are_not_there_or_damaged(store, tmp_path):
     path.unlink()
     with pytest.raises(XqgError, match="maps.safetensors is missing; build the index again"):
         load_maps(tmp_path / "i")
+
+
+def test_passages_without_queries_arrive_later(store, tmp_path):
+    build_index(store, tmp_path / "i", Fusion("mean", 0.4, l2_norm=True, mu=2))
+    rng = np.random.default_rng(7)
+    later = Store([write_store(tmp_path / "later", rng.normal(size=(9, D)), {}, shard=1)])
+    maps = load_maps(tmp_path / "i")
+    build_index(later, tmp_path / "j", Fusion("mean", 0.4, l2_norm=True, mu=2), maps=maps)
+    (block,) = later.blocks()
+    predictions = {code: maps.predict(code, block.passages) for code in ("ar", "te")}
+    expected = fuse(block.passages, {}, {}, method="mean", alpha=0.4, mu=2.0, l2_norm=True,
+                    predictions=predictions)  # fmt: skip
+    import faiss
+
+    found = faiss.read_index(str(tmp_path / "j/index")).reconstruct_n(0, 9)
+    assert found == pytest.approx(expected, abs=1e-6)
+    manifest = read_manifest(tmp_path / "j")
+    assert manifest["languages"] == manifest["covered"] == {"ar": 0, "te": 0}
+    checks = list(verify_index(tmp_path / "j", Settings(store=later)))
+    assert {check.name: check.verdict for check in checks}["store"] == "ok"
+    for given, message in (
+        ({"languages": ["fi"]}, "--maps: none for fi; there are ar te"),
+        ({"fusion": Fusion("mean", 0.4, centre=True, mu=2)}, "--maps with --centre"),
+    ):
+        with pytest.raises(XqgError, match=message):
+            build_index(later, tmp_path / "k", **{"fusion": Fusion("mean", 0.4, mu=2), **given},
+                        maps=maps)  # fmt: skip
+    with pytest.raises(XqgError, match="--maps go with the --alpha and --mu of the index that"):
+        main(["--embeddings", str(later.paths[0]), "--output", str(tmp_path / "k"), "--method",
+              "mean", "--alpha", "0.4", "--maps", str(tmp_path / "i")])  # fmt: skip
+    other = Store([write_store(tmp_path / "wide", rng.normal(size=(9, D + 1)), {})])
+    with pytest.raises(XqgError, match="--maps are of 6 dimensions, the store has 7"):
+        build_index(other, tmp_path / "k", Fusion("mean", 0.4, mu=2), maps=maps)
+
+
+def test_shards_go_together_with_the_same_maps(store, tmp_path):
+    fusion = Fusion("mean", 0.4, l2_norm=True, mu=2)
+    build_index(store, tmp_path / "together", fusion)
+    first, second = (Store([path]) for path in store.paths)
+    build_index(first, tmp_path / "a", fusion, maps=load_maps(tmp_path / "together"))
+    build_index(second, tmp_path / "own", fusion)
+    with pytest.raises(XqgError, match="own was made with other maps than .*a, each fitted on its"):
+        merge_indexes([tmp_path / "a", tmp_path / "own"], tmp_path / "m")
+    with pytest.raises(XqgError, match="build .*own again with --maps .*/a"):
+        check_together([tmp_path / "a", tmp_path / "own"])
+    given = ["--method", "mean", "--alpha", "0.4", "--l2-norm", "--mu", "2"]
+    main(["--embeddings", str(store.paths[1]), "--output", str(tmp_path / "b"), *given, "--maps",
+          str(tmp_path / "a")])  # fmt: skip
+    check_together([tmp_path / "a", tmp_path / "b"])
+    merge_indexes([tmp_path / "a", tmp_path / "b"], tmp_path / "m")
+    for name in ("index", "docid", MAPS):
+        assert (tmp_path / "m" / name).read_bytes() == (tmp_path / "together" / name).read_bytes()
+    merged, together = read_manifest(tmp_path / "m"), read_manifest(tmp_path / "together")
+    assert merged["covered"] == together["covered"]
+    assert merged["maps"] == together["maps"]
+
+
+@pytest.mark.parametrize("to", ["jsonl", "parquet", "lucene-flat"])
+def test_every_kind_of_index(store, tmp_path, to):
+    fusion = Fusion("mean", 0.4, l2_norm=True, mu=2)
+    build_index(store, tmp_path / "i", fusion, to=to)
+    checks = {check.name: check for check in verify_index(tmp_path / "i", Settings(store=store))}
+    assert checks["store"].verdict == "ok", checks["store"]
+    assert load_maps(tmp_path / "i").languages == ["ar", "te"]
+
+
+def test_coverage_is_said(store, tmp_path, capsys):
+    build_index(store, tmp_path / "i", Fusion("mean", 0.4))
+    covered = read_manifest(tmp_path / "i")["covered"]
+    shares = " ".join(f"{code} {100 * n / 240:.3g}" for code, n in covered.items())
+    line = f"coverage: passages with queries, %: {shares}"
+    said = capsys.readouterr().err.splitlines()
+    assert f"{line}; the others will hardly be found beside them: see --mu" in said
+    build_index(store, tmp_path / "j", Fusion("mean", 0.4, mu=2))
+    assert line in capsys.readouterr().err.splitlines()
+
+
+def test_too_few_passages_with_queries_are_said(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    queries = {
+        "ar": [[9 + rng.normal(size=D)] for _ in range(100)],
+        "te": [[9 + rng.normal(size=D)] if row < 5 else [] for row in range(100)],
+    }
+    store = Store([write_store(tmp_path / "s", rng.normal(size=(100, D)), queries)])
+    build_index(store, tmp_path / "i", Fusion("mean", 0.4, mu=2))
+    said = capsys.readouterr().err
+    assert "te (5 passages with queries) come from the map of all languages together" in said
+    about = read_manifest(tmp_path / "i")["maps"]["languages"]
+    assert (about["te"]["map"], about["te"]["passages"]) == ("all", 5)
+    assert load_maps(tmp_path / "i").sources["te"] == "all"
+
+
+def test_what_is_refused(store, tmp_path):
+    with pytest.raises(
+        XqgError, match="fusion is 'mean', expected a Fusion: Fusion\\(method=\"mean\""
+    ):
+        build_index(store, tmp_path / "i", "mean")
+    with pytest.raises(XqgError, match="--mu 2 smooths a mean of queries: give --method mean"):
+        build_index(store, tmp_path / "i", Fusion("paper", 0.01, mu=2))
+    with pytest.raises(XqgError, match="--method max-sim compares with single queries"):
+        build_index(store, tmp_path / "i", Fusion("max-sim", 0.4, mu=2))
+    with pytest.raises(XqgError, match="mu '2': expected a number or 'auto', as in Fusion"):
+        Fusion("mean", 0.4, mu="2")
+    assert Fusion("mean", "auto", mu="auto") == Fusion("mean", None, mu=None)
