@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.index.ridge import FoldMaps, Moments, QueryMap
+from pyserini_xqg.index.ridge import FoldMaps, Moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from pyserini_xqg.store.block import Block
 
     Vectors = NDArray[np.float32]
-    Folds = NDArray[np.int64]
+    Folds = NDArray[np.integer[Any]]
 
 FOLDS = 10
 #: Tried as strengths, times the mean squared length of the passages' vectors.
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+#: Passages left out that are enough to choose a strength by.
+JUDGED = 1000
 #: Passages with queries that a map must rest on: two a fold.
 FEWEST = 2 * FOLDS
 #: Whose map a language's predictions come from; the last is none, and the prediction E(p).
@@ -46,8 +48,7 @@ def folds_of(docids: Iterable[str]) -> Folds:
 class MapSums:
     """The sums that maps of one language, or of several together, are made of, by fold.
 
-    Those of other passages (shards, other processes) or of another language are added with ``+``:
-    they are in float64, so in any order.
+    Those of other passages (shards, other processes) or of another language are added with ``+``.
 
     Parameters
     ----------
@@ -84,15 +85,12 @@ class MapSums:
         folds : array, shape (n,)
             From `folds_of`.
         """
+        has = counts > 0
         for fold, of in enumerate(self.folds):
-            rows = np.flatnonzero((folds == fold) & (counts > 0))
+            rows = np.flatnonzero((folds == fold) & has)
             if len(rows):
-                x = passages[rows].astype(np.float64)
-                y = sums[rows].astype(np.float64) / counts[rows][:, None]
-                more = Moments(
-                    len(rows), x.sum(axis=0), y.sum(axis=0), x.T @ x, x.T @ y, float((y * y).sum())
-                )
-                self.folds[fold] = of.plus(more)
+                means = sums[rows] / counts[rows].astype(np.float32)[:, None]
+                self.folds[fold] = of.with_passages(passages[rows], means)
 
     def __add__(self, other: MapSums) -> MapSums:
         both = MapSums(0)
@@ -116,21 +114,25 @@ class MapSums:
         filled = [fold for fold, of in enumerate(self.folds) if of.passages]
         if whole.passages < FEWEST or len(filled) < 2:
             return None
+        rest = {fold: whole.plus(self.folds[fold], -1) for fold in filled}
+        best = self._best_strength(whole, rest) if strength is None else strength
+        mine = whole.ridge(best)
+        folds = [rest[fold].ridge(best) if fold in rest else mine for fold in range(FOLDS)]
+        made = FoldMaps(folds, mine, 0.0)
+        return made._replace(error=self.error_of(made))
+
+    def _best_strength(self, whole: Moments, rest: Mapping[int, Moments]) -> float:
+        """That which errs least on folds left out, on as many as hold `JUDGED` passages."""
         scale = float(np.trace(whole.xx)) / whole.passages
-        tried = [scale * each for each in STRENGTHS] if strength is None else [strength]
-        errors = dict.fromkeys(tried, 0.0)
-        made: dict[tuple[float, int], QueryMap] = {}
-        for fold in filled:
-            for fitted in whole.plus(self.folds[fold], -1).ridge(tried):
-                made[fitted.strength, fold] = fitted
+        errors = {scale * each: 0.0 for each in STRENGTHS}
+        judged = 0.0
+        for fold, others in rest.items():
+            for fitted in others.ridges(list(errors)):
                 errors[fitted.strength] += self.folds[fold].error(fitted)
-        best = min(tried, key=lambda each: errors[each])
-        (all_of_them,) = whole.ridge([best])
-        return FoldMaps(
-            [made.get((best, fold), all_of_them) for fold in range(FOLDS)],
-            all_of_them,
-            errors[best] / whole.passages,
-        )
+            judged += self.folds[fold].passages
+            if judged >= JUDGED:
+                break
+        return min(errors, key=lambda each: errors[each])
 
     def error_of(self, maps: FoldMaps | None) -> float:
         """The mean squared error of other maps on these passages; of E(p) itself for None."""

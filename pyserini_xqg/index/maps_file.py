@@ -10,28 +10,36 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, sync
-from pyserini_xqg.base.progress import with_bar
+from pyserini_xqg.base.progress import Progress
+from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.maps import (
     FOLDS,
     NONE,
     Maps,
     MapSums,
     fit_maps,
-    folds_of,
+    fold_of,
 )
 from pyserini_xqg.index.ridge import FoldMaps, QueryMap
+from pyserini_xqg.store.rows import read_docids, take_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pyserini_xqg.store.store import Store
 
+#: Passages with queries that are enough for a map, whatever the size of the collection: 85 for
+#: each of 768 dimensions.
+ENOUGH = 1 << 16
 #: In the index's folder.
 MAPS = "maps.safetensors"
 
 
 def maps_of(store: Store, languages: Sequence[str], strength: float | None = None) -> Maps:
     """Fit the maps of a store, one language after the other: memory holds the sums of one.
+
+    Where more than `ENOUGH` passages have queries, blocks of passages evenly over the store are
+    taken instead of all: more passages would add nothing but time.
 
     Parameters
     ----------
@@ -42,13 +50,18 @@ def maps_of(store: Store, languages: Sequence[str], strength: float | None = Non
     """
 
     def each() -> Iterator[tuple[str, MapSums]]:
-        for code in languages:
+        # A byte a passage: the one thing here that grows with the collection.
+        folds = np.fromiter(map(fold_of, read_docids(store)), np.uint8, store.passages)
+        for code, covered in store.covered(languages).items():
             sums = MapSums(store.dimension)
-            blocks = store.blocks([code])
-            for block in with_bar(blocks, store.passages, f"fitting the map of {code}"):
-                sums.add(
-                    block.passages, block.sums[code], block.counts[code], folds_of(block.docids)
-                )
+            step = BLOCK * max(1, covered // ENOUGH)
+            starts = range(0, store.passages, step)
+            with Progress(len(starts), f"fitting the map of {code}", "blocks", aside=True) as bar:
+                for start in starts:
+                    rows = np.arange(start, min(start + BLOCK, store.passages))
+                    block = take_rows(store, rows, [code])
+                    sums.add(block.passages, block.sums[code], block.counts[code], folds[rows])
+                    bar.update()
             yield code, sums
 
     return fit_maps(each(), strength)

@@ -11,7 +11,7 @@ strength:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
     Sums = NDArray[np.float64]
-    Folds = NDArray[np.int64]
+    Folds = NDArray[np.integer[Any]]
 
 
 class QueryMap(NamedTuple):
@@ -45,7 +45,8 @@ class QueryMap(NamedTuple):
 
     def predict(self, passages: Vectors) -> Vectors:
         """The mean query vectors to expect, shape ``(n, d)``, float32."""
-        predicted = (passages - self.x) @ self.weights + self.y
+        predicted = passages @ self.weights
+        predicted += self.y - self.x @ self.weights
         return predicted.astype(np.float32, copy=False)
 
 
@@ -72,7 +73,22 @@ class Moments(NamedTuple):
     @classmethod
     def none(cls, dimension: int) -> Moments:
         x, xx = np.zeros(dimension), np.zeros((dimension, dimension))
-        return cls(0, x, x, xx, xx, 0)
+        return cls(0, x, x.copy(), xx, xx.copy(), 0)
+
+    def with_passages(self, x: Vectors, y: Vectors) -> Moments:
+        """The same with more passages, shape ``(n, d)``; the arrays are changed in place.
+
+        A block's products are in single precision, their sums over blocks in double.
+        """
+        for total, more in (
+            (self.x, x.sum(axis=0, dtype=np.float64)),
+            (self.y, y.sum(axis=0, dtype=np.float64)),
+            (self.xx, x.T @ x),
+            (self.xy, x.T @ y),
+        ):
+            total += more
+        squares = float(np.square(y, dtype=np.float64).sum())
+        return self._replace(passages=self.passages + len(x), yy=self.yy + squares)
 
     def plus(self, other: Moments, sign: int = 1) -> Moments:
         return Moments(
@@ -100,21 +116,36 @@ class Moments(NamedTuple):
         """The same of E(p), taken for the mean of its queries' vectors."""
         return float(self.yy - 2 * np.trace(self.xy) + np.trace(self.xx))
 
-    def ridge(self, strengths: Sequence[float]) -> Iterator[QueryMap]:
+    def ridge(self, strength: float) -> QueryMap:
+        """The map of these passages."""
+        x, y, square, cross = self._centred()
+        square[np.diag_indices_from(square)] += strength
+        return self._map(x, y, np.linalg.solve(square, cross), strength)
+
+    def ridges(self, strengths: Sequence[float]) -> Iterator[QueryMap]:
         """The map of these passages for each strength, by one eigendecomposition."""
-        x, y = self.x / self.passages, self.y / self.passages
-        values, vectors = np.linalg.eigh(self.xx - self.passages * np.outer(x, x))
-        turned = vectors.T @ (self.xy - self.passages * np.outer(x, y))
+        x, y, square, cross = self._centred()
+        values, vectors = np.linalg.eigh(square)
+        turned = vectors.T @ cross
         for strength in strengths:
             # Below 0 is a value that rounding made of 0.
             weights = vectors @ (turned / (np.maximum(values, 0) + strength)[:, None])
-            yield QueryMap(
-                x.astype(np.float32),
-                y.astype(np.float32),
-                weights.astype(np.float32),
-                round(self.passages),
-                strength,
-            )
+            yield self._map(x, y, weights, strength)
+
+    def _centred(self) -> tuple[Sums, Sums, Sums, Sums]:
+        """The means x and y, and the sums A and B."""
+        x, y = self.x / self.passages, self.y / self.passages
+        square = self.xx - self.passages * np.outer(x, x)
+        return x, y, square, self.xy - self.passages * np.outer(x, y)
+
+    def _map(self, x: Sums, y: Sums, weights: Sums, strength: float) -> QueryMap:
+        return QueryMap(
+            x.astype(np.float32),
+            y.astype(np.float32),
+            weights.astype(np.float32),
+            round(self.passages),
+            strength,
+        )
 
 
 class FoldMaps(NamedTuple):
@@ -144,8 +175,10 @@ class FoldMaps(NamedTuple):
         """
         if folds is None:
             return self.whole.predict(passages)
+        order = np.argsort(folds, kind="stable")
+        ends = np.searchsorted(folds, range(-1, len(self.folds) + 1), sorter=order)
         predicted = np.empty_like(passages)
-        for fold in np.unique(folds):
-            rows = folds == fold
-            predicted[rows] = (self.whole if fold < 0 else self.folds[fold]).predict(passages[rows])
+        for fitted, start, stop in zip([self.whole, *self.folds], ends, ends[1:], strict=False):
+            rows = order[start:stop]
+            predicted[rows] = fitted.predict(passages[rows])
         return predicted

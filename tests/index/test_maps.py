@@ -102,7 +102,7 @@ def test_the_strength_errs_least_on_the_folds_left_out(noise, least, most):
     assert least <= found.whole.strength <= most
     folds = folds_of(docids(200))
     apart = sums / counts[:, None] - found.predict(passages, folds)
-    assert found.error == pytest.approx(float((apart**2).sum(1).mean()), rel=1e-4)
+    assert found.error == pytest.approx(float((apart**2).sum(1).mean()), rel=1e-3, abs=1e-4)
 
 
 def test_whose_map_a_language_gets():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -206,7 +206,7 @@ def _of_members(fusion: Fusion, members: Sequence[str]) -> Fusion:
     return fusion.of_route(members[0] if len(members) == 1 else FALLBACK, members)
 
 
-def folds_of_part(part: Part) -> NDArray[np.int64]:
+def folds_of_part(part: Part) -> NDArray[np.integer[Any]]:
     """The folds of a part's passages: by docid, or by row where the part has none."""
     return folds_of(part.block.docids) if part.block.docids else part.rows % FOLDS
 
