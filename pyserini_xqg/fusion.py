@@ -163,7 +163,8 @@ def _with_virtual_queries(
     for language, predicted in predictions.items():
         virtual = mu * predicted
         if language in sums:
-            more[language] = sums[language] + virtual
+            virtual += sums[language]
+            more[language] = virtual
             of[language] = counts[language].astype(np.float32) + mu
         else:
             more[language], of[language] = virtual, np.full(len(virtual), mu)

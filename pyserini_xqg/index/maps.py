@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.index.ridge import FoldMaps, Moments
+from pyserini_xqg.index.ridge import FoldMaps, Moments, QueryMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,8 +118,7 @@ class MapSums:
         best = self._best_strength(whole, rest) if strength is None else strength
         mine = whole.ridge(best)
         folds = [rest[fold].ridge(best) if fold in rest else mine for fold in range(FOLDS)]
-        made = FoldMaps(folds, mine, 0.0)
-        return made._replace(error=self.error_of(made))
+        return FoldMaps(folds, mine, self._error_of(folds))
 
     def _best_strength(self, whole: Moments, rest: Mapping[int, Moments]) -> float:
         """That which errs least on folds left out, on as many as hold `JUDGED` passages."""
@@ -136,12 +135,12 @@ class MapSums:
 
     def error_of(self, maps: FoldMaps | None) -> float:
         """The mean squared error of other maps on these passages; of E(p) itself for None."""
-        if maps is None:
-            squares = self._whole().error_of_passages()
-        else:
-            squares = sum(
-                of.error(fitted) for of, fitted in zip(self.folds, maps.folds, strict=True)
-            )
+        if maps is not None:
+            return self._error_of(maps.folds)
+        return self._whole().error_of_passages() / max(self.passages, 1)
+
+    def _error_of(self, maps: Sequence[QueryMap]) -> float:
+        squares = sum(of.error(fitted) for of, fitted in zip(self.folds, maps, strict=True))
         return squares / max(self.passages, 1)
 
     def _whole(self) -> Moments:

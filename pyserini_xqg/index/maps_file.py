@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from pyserini_xqg.store.store import Store
 
-#: Passages with queries that are enough for a map, whatever the size of the collection: 85 for
-#: each of 768 dimensions.
-ENOUGH = 1 << 16
+#: Passages with queries for each dimension that are enough for a map, whatever the size of the
+#: collection: what more of them could still take off the error is a part in so many.
+ENOUGH = 64
 #: In the index's folder.
 MAPS = "maps.safetensors"
 
@@ -38,8 +38,8 @@ MAPS = "maps.safetensors"
 def maps_of(store: Store, languages: Sequence[str], strength: float | None = None) -> Maps:
     """Fit the maps of a store, one language after the other: memory holds the sums of one.
 
-    Where more than `ENOUGH` passages have queries, blocks of passages evenly over the store are
-    taken instead of all: more passages would add nothing but time.
+    Where more than `ENOUGH` passages a dimension have queries, blocks evenly over the store are
+    taken instead of all: more would add nothing but time.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def maps_of(store: Store, languages: Sequence[str], strength: float | None = Non
         folds = np.fromiter(map(fold_of, read_docids(store)), np.uint8, store.passages)
         for code, covered in store.covered(languages).items():
             sums = MapSums(store.dimension)
-            step = BLOCK * max(1, covered // ENOUGH)
+            step = BLOCK * max(1, covered // (ENOUGH * store.dimension))
             starts = range(0, store.passages, step)
             with Progress(len(starts), f"fitting the map of {code}", "blocks", aside=True) as bar:
                 for start in starts:

@@ -11,6 +11,8 @@ strength:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -138,7 +140,7 @@ class Moments(NamedTuple):
         square = self.xx - self.passages * np.outer(x, x)
         return x, y, square, self.xy - self.passages * np.outer(x, y)
 
-    def _map(self, x: Sums, y: Sums, weights: Sums, strength: float) -> QueryMap:
+    def _map(self, x: Sums, y: Sums, weights: NDArray[Any], strength: float) -> QueryMap:
         return QueryMap(
             x.astype(np.float32),
             y.astype(np.float32),
@@ -148,7 +150,8 @@ class Moments(NamedTuple):
         )
 
 
-class FoldMaps(NamedTuple):
+@dataclass(frozen=True)
+class FoldMaps:
     """The maps of one language.
 
     Attributes
@@ -175,10 +178,19 @@ class FoldMaps(NamedTuple):
         """
         if folds is None:
             return self.whole.predict(passages)
+        every = [self.whole, *self.folds]
         order = np.argsort(folds, kind="stable")
-        ends = np.searchsorted(folds, range(-1, len(self.folds) + 1), sorter=order)
+        ends = np.searchsorted(folds, range(-1, len(every)), sorter=order)
         predicted = np.empty_like(passages)
-        for fitted, start, stop in zip([self.whole, *self.folds], ends, ends[1:], strict=False):
-            rows = order[start:stop]
-            predicted[rows] = fitted.predict(passages[rows])
+        for fitted, shift, start, stop in zip(every, self._shifts, ends, ends[1:], strict=False):
+            if start < stop:
+                rows = order[start:stop]
+                found = passages[rows] @ fitted.weights
+                found += shift
+                predicted[rows] = found
         return predicted
+
+    @cached_property
+    def _shifts(self) -> list[Vectors]:
+        """Of the whole map and of each fold's: y - x W."""
+        return [of.y - of.x @ of.weights for of in [self.whole, *self.folds]]

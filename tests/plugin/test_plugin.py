@@ -14,6 +14,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.index.bm25 import build_bm25
 from pyserini_xqg.index.build import build_index
+from pyserini_xqg.index.maps_file import load_maps
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.plugin import (
     XqgDocumentEncoder,
@@ -82,6 +83,42 @@ def test_the_document_encoder_is_the_stores_path(index, corpus_and_queries, mode
         encoder.encode(["w1", "w2"], queries=[{}])
     with pytest.raises(XqgError, match="give --method"):
         XqgDocumentEncoder(str(model_dir), device="cpu").encode(["w1"], queries=[{"te": ["w2"]}])
+
+
+def test_the_document_encoder_smooths(model_dir, tmp_path, encoder, corpus_and_queries):
+    """What it gives is what the index of the same maps holds, and passages may have no queries."""
+    import faiss
+
+    encode_corpus(corpus_and_queries[0], tmp_path / "s", encoder, queries=[corpus_and_queries[1]])
+    fusion = Fusion("mean", 0.5, mu=2)
+    build_index(Store([tmp_path / "s"]), tmp_path / "i", fusion)
+    rows = list(map(json.loads, corpus_and_queries[0].read_text().splitlines()))
+    queries = {
+        row["docid"]: row["generated_queries"]
+        for row in map(json.loads, corpus_and_queries[1].read_text().splitlines())
+    }
+    document_encoder = XqgDocumentEncoder(
+        str(model_dir), device="cpu", fusion=fusion, maps=tmp_path / "i"
+    )
+    docids, texts = [row["docid"] for row in rows], [row["text"] for row in rows]
+    of = [queries[docid] for docid in docids]
+    fused = document_encoder.encode(texts, queries=of, docids=docids)
+    stored = faiss.read_index(str(tmp_path / "i/index")).reconstruct_n(0, len(docids))
+    assert fused == pytest.approx(stored, abs=1e-4)
+    later = document_encoder.encode(["w1 w2"])
+    passage, maps = encoder.encode_passages(["w1 w2"]), document_encoder.maps
+    expected = 0.5 * passage + 0.25 * sum(maps.predict(code, passage) for code in ("ar", "te"))
+    assert later == pytest.approx(expected, abs=1e-4)
+    with XqgRepresentationWriter(tmp_path / "j", document_encoder) as writer:
+        writer.write({"id": docids, "vector": fused, "text": texts, "queries": of})
+    assert load_maps(tmp_path / "j").languages == ["ar", "te"]
+    with pytest.raises(XqgError, match="queries in 'fi', which there is no map for; there are ar"):
+        document_encoder.encode(["w1"], queries=[{"fi": ["w2"]}])
+    for more in ({"fusion": fusion}, {"maps": tmp_path / "i"}):
+        with pytest.raises(XqgError, match="maps: the two go together, as in fusion=Fusion"):
+            XqgDocumentEncoder(str(model_dir), device="cpu", **more)
+    with pytest.raises(XqgError, match="expected a Fusion"):
+        XqgDocumentEncoder(str(model_dir), device="cpu", fusion="mean")
 
 
 def test_the_query_encoder_in_a_stock_searcher(index):
