@@ -40,7 +40,7 @@ def fold_of(docid: str) -> int:
     return zlib.crc32(docid.encode("utf-8", "surrogateescape")) % FOLDS
 
 
-def folds_of(docids: Iterable[str]) -> Folds:
+def folds_of(docids: Iterable[str]) -> NDArray[np.int64]:
     """The folds of passages, shape ``(n,)``."""
     return np.fromiter((fold_of(docid) for docid in docids), np.int64)
 
