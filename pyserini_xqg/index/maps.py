@@ -29,8 +29,8 @@ FOLDS = 10
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 #: Passages left out that are enough to choose a strength by.
 JUDGED = 1000
-#: Passages with queries that a map must rest on: two a fold.
-FEWEST = 2 * FOLDS
+#: Passages with queries that a map must rest on: one a fold.
+FEWEST = FOLDS
 #: Whose map a language's predictions come from; the last is none, and the prediction E(p).
 OWN, ALL, NONE = "own", "all", "none"
 
