@@ -139,7 +139,7 @@ def merge_indexes(
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         _check_docids(folders, folder.work)
         if "maps" in facts:
-            shutil.copyfile(folders[0] / facts["maps"]["file"], folder.partial / MAPS)
+            shutil.copyfile(folders[0] / MAPS, folder.partial / MAPS)
         plan = {"indexes": [digest((path / MANIFEST).read_bytes()) for path in folders]}
         writer = FlatIndexWriter(folder, plan, int(manifests[0]["dimension"]))
         for docids, vectors in _read_flat(folders, manifests, folder.blocks):

@@ -90,7 +90,6 @@ def save_maps(maps: Maps, path: Path) -> None:
 def describe_maps(maps: Maps, path: Path) -> dict[str, Any]:
     """What ``xqg.json`` says of saved maps."""
     return {
-        "file": path.name,
         "digest": digest(path.read_bytes()),
         "folds": FOLDS,
         "languages": {
@@ -133,7 +132,7 @@ def load_maps(folder: str | Path, manifest: Mapping[str, Any] | None = None) -> 
     about = manifest.get("maps")
     if not about:
         raise XqgError(f"{folder} has no maps: it was built without --mu, or with --mu 0")
-    path = folder / about["file"]
+    path = folder / MAPS  # whatever the manifest says: it may come from elsewhere
     try:
         content = path.read_bytes()
     except FileNotFoundError:
