@@ -27,38 +27,61 @@ import atheris
 
 with atheris.instrument_imports(include=["pyserini_xqg"]):
     from pyserini_xqg.base.errors import XqgError
-    from pyserini_xqg.base.files import read_lines
-    from pyserini_xqg.collection.judged import read_qrels
-    from pyserini_xqg.collection.records import (
-        PassageFormat,
-        parse_passage,
-        parse_queries,
-        parse_tsv_passage,
-    )
-    from pyserini_xqg.collection.runs import read_run
+    from pyserini_xqg.collection.judged import read_clusters, read_qrels
+    from pyserini_xqg.collection.records import PassageFormat, queries_of
+    from pyserini_xqg.collection.runs import read_run, stream_corpus
+    from pyserini_xqg.collection.tables import QUERIES, read_rows
     from pyserini_xqg.collection.topics import read_topics
-    from pyserini_xqg.evaluate.xor.predictions import read_gold
+    from pyserini_xqg.evaluate.by_query import read_by_query
+    from pyserini_xqg.evaluate.xor.predictions import read_gold, read_predictions
+    from pyserini_xqg.index.manifest import read_manifest
+    from pyserini_xqg.store.store import Store
 
 
-def each_line(parse: Callable[[bytes, str], object], path: Path) -> None:
-    for line in read_lines(path):
-        parse(line.content, f"{path}:{line.number}")
+def read_corpus(path: Path) -> None:
+    for form in (PassageFormat(), PassageFormat(("title", "text"))):
+        for row in stream_corpus(path, form):
+            row.passage.docid.encode()
+
+
+def read_queries(path: Path) -> None:
+    for where, row in read_rows([path], QUERIES):
+        queries_of(row, where, language="te")
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "corpus.jsonl": partial(each_line, partial(parse_passage, form=PassageFormat())),
-    "corpus.tsv": partial(each_line, parse_tsv_passage),
-    "queries.jsonl": partial(each_line, parse_queries),
+    "corpus.jsonl": read_corpus,
+    "corpus.tsv": read_corpus,
+    "queries.jsonl": read_queries,
+    "queries.tsv": read_queries,
     "topics.dev.jsonl": read_topics,
     "topics.dev.tsv": read_topics,
+    "topics.xml": read_topics,
     "qrels.dev.txt": read_qrels,
+    "beir.tsv": read_qrels,
+    "clusters": lambda path: read_clusters(path, []),
     "gold.dev.jsonl": read_gold,
+    "predictions.json": read_predictions,
+    "scores.csv": read_by_query,
     "a.run": read_run,
+    "xqg.json": lambda path: read_manifest(path.parent),
+    "manifest.json": lambda path: Store(path.parent),
 }
 #: What the collection has no file for.
 SEEDS = {
-    "corpus.tsv": b"id\ttext\ttitle\n1\ta text\ta title\n",
-    "a.run": b"te-1 Q0 d1 1 0.5 tag\nte-1 d2 0.25\n",
+    "corpus.tsv": b'id\ttext\ttitle\n1\ta text\ta "title"\n2\t"say ""a"""\tb\n',
+    "queries.tsv": b"docid\tlang\tquery\nd1\tte\ta query\n",
+    "topics.xml": b"<top lang='te'>\n<num> Number: 1\n<title> a &amp; b\n</top>\n",
+    "beir.tsv": b"query-id\tcorpus-id\tscore\nte-1\td1\t1\nte-1\td2\t0.0\n",
+    "clusters": b"te-1 rivers\nte-2 lakes\n",
+    "predictions.json": b'[{"id": "te-1", "lang": "te", "ctxs": ["a", "b"]}]',
+    "scores.csv": b"qid,RR@10\nte-1,0.5\n",
+    "a.run": b"te-1 Q0 d1 1 0.5 tag\nte-1 Q0 d2 2.0 2.5e-1 tag\n",
+    "xqg.json": b'{"format": 1, "kind": "routed", "of": "flat", "routes": {"te": "te"}, '
+    b'"fallback": "all", "encoder": {"model": "m"}, "languages": {"te": 2}}',
+    "manifest.json": b'{"format": 1, "encoder": {"model": "m"}, "passages": 1, "dimension": 4, '
+    b'"dtype": "float32", "queries": {"te": 2}, "kept_queries": false, "blocks": 1, '
+    b'"digest": "00", "sample": {"te": {"rate": 1.0, "count": 2}}}',
 }
 
 
@@ -81,7 +104,8 @@ def try_one(work: Path, data: bytes) -> None:
     try:
         read(path)
     except XqgError as error:
-        if not str(error).startswith(f"{path}:"):
+        # A manifest is called by its folder, too.
+        if not str(error).startswith((f"{path}:", f"{path.parent}:")):
             raise AssertionError(f"an error without its place: {error}") from error
     if beside := [other for other in os.listdir(path.parent) if other != name]:
         raise AssertionError(f"left beside {name}: {beside}")

@@ -8,7 +8,7 @@ import os
 import shutil
 import warnings
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
@@ -203,8 +203,33 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise XqgError(f"{path}: damaged ({error}); build it again") from None
+
+
+def read_object(path: Path, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+    """Read a JSON object that this package wrote, such as a manifest; it may come from anybody.
+
+    Parameters
+    ----------
+    path : Path
+    fields : mapping of str to type or tuple of types
+        What some of its fields hold; NoneType among the types for one that may be absent.
+
+    Raises
+    ------
+    XqgError
+        If the file is damaged, or a field is of another type.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise XqgError(f"{path}: damaged (a {type(found).__name__}, no object); build it again")
+    for name, types in fields.items():
+        value = found.get(name)
+        wrong = not isinstance(value, types) or (isinstance(value, bool) and types is int)
+        if wrong or (isinstance(value, int) and value < 0):
+            raise XqgError(f"{path}: damaged ({name!r} is {value!r:.60}); build it again")
+    return found
 
 
 def digest(content: bytes | memoryview) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import read_json
+from pyserini_xqg.base.files import read_object
 from pyserini_xqg.base.names import check_names
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.settings import Fusion
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 MANIFEST = "xqg.json"
 FORMAT = 1
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "encoder": (dict, NoneType), "probes": (list, NoneType), "languages": (dict, NoneType),
+    "routes": (dict, NoneType), "centres": (dict, NoneType), "weights": (dict, NoneType),
+    "passages": (int, NoneType), "dimension": (int, NoneType), "versions": (dict, NoneType),
+}  # fmt: skip
 
 
 def index_manifest(
@@ -63,18 +70,14 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
             else "; build one with python -m pyserini_xqg.index"
         )
         raise XqgError(f"{path} is no xQG index (no {MANIFEST}){hint}")
-    manifest = read_json(path / MANIFEST)
-    if not isinstance(manifest, dict):
-        raise XqgError(f"{path / MANIFEST}: damaged (no JSON object); build the index again")
+    manifest = read_object(path / MANIFEST, _FIELDS)
     if manifest.get("format") != FORMAT:
         raise XqgError(
             f"{path}: index format {manifest.get('format')!r}, expected {FORMAT}; build "
             "it again with this version"
         )
-    routes, languages = (manifest.get(name, {}) for name in ("routes", "languages"))
-    if not isinstance(routes, dict) or not isinstance(languages, dict):
-        raise XqgError(f"{path / MANIFEST}: damaged (no routes or languages)")
-    fallback = [manifest["fallback"]] if routes else []
+    routes, languages = (manifest.get(name) or {} for name in ("routes", "languages"))
+    fallback = [manifest.get("fallback")] if routes else []
     check_names([*routes, *routes.values(), *languages, *fallback], path / MANIFEST)
     if "method" in manifest:  # from before it existed: the plain mean
         manifest.setdefault("mu", 0.0)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from types import NoneType
+from typing import Any
 
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import digest, read_json
+from pyserini_xqg.base.files import digest, read_object
 from pyserini_xqg.base.names import check_names
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encoder.spec import EncoderSpec
@@ -20,6 +21,11 @@ from pyserini_xqg.store.block import Block, Sampled
 from pyserini_xqg.store.columns import Column
 
 MANIFEST = "manifest.json"
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "encoder": dict, "passages": int, "dimension": int, "dtype": str,
+    "queries": dict, "kept_queries": bool, "blocks": int, "digest": str,
+    "sample": (dict, NoneType),
+}  # fmt: skip
 FORMAT = 1
 
 
@@ -196,18 +202,18 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             else "; make one with python -m pyserini_xqg.encode"
         )
         raise XqgError(f"{path} is no embedding store (no {MANIFEST}){hint}")
-    manifest = read_json(path / MANIFEST)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("queries", {}), dict):
-        raise XqgError(f"{path / MANIFEST}: damaged (no JSON object); encode again")
-    check_names(manifest.get("queries", ()), path / MANIFEST)
+    manifest = read_object(path / MANIFEST, _FIELDS)
+    check_names(manifest["queries"], path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise XqgError(
             f"{path}: store format {manifest.get('format')!r}, expected {FORMAT}; encode "
             "again with this version"
         )
+    if not all(isinstance(count, int) for count in manifest["queries"].values()):
+        raise XqgError(f"{path / MANIFEST}: damaged ('queries' has no numbers); encode again")
     # Whole, so that a manifest from before a field existed equals one that says its default.
     encoder = EncoderSpec.from_dict(manifest["encoder"], str(path / MANIFEST)).to_dict()
-    return {**cast(dict[str, Any], manifest), "encoder": encoder}
+    return {**manifest, "encoder": encoder}
 
 
 def _read_blocks(
