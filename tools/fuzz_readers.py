@@ -105,7 +105,7 @@ def try_one(work: Path, data: bytes) -> None:
         read(path)
     except XqgError as error:
         # A manifest is called by its folder, too.
-        if not str(error).startswith((f"{path}:", f"{path.parent}:")):
+        if not str(error).startswith((f"{path}:", f"{path.parent}:", f"{path} names")):
             raise AssertionError(f"an error without its place: {error}") from error
     if beside := [other for other in os.listdir(path.parent) if other != name]:
         raise AssertionError(f"left beside {name}: {beside}")

@@ -211,6 +211,12 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         )
     if not all(isinstance(count, int) for count in manifest["queries"].values()):
         raise XqgError(f"{path / MANIFEST}: damaged ('queries' has no numbers); encode again")
+    sample = manifest.get("sample")
+    if sample is not None and not all(
+        isinstance(sample.get(code), dict) and isinstance(sample[code].get("rate"), int | float)
+        for code in manifest["queries"]
+    ):
+        raise XqgError(f"{path / MANIFEST}: damaged ('sample' has no rates); encode again")
     # Whole, so that a manifest from before a field existed equals one that says its default.
     encoder = EncoderSpec.from_dict(manifest["encoder"], str(path / MANIFEST)).to_dict()
     return {**manifest, "encoder": encoder}
