@@ -19,7 +19,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from pyserini_xqg.base.cache import cache_folder
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.onnx_model import INPUTS, OnnxModel
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 Forward: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 
 _RECIPE = 1  # counts up when what follows makes another file of the same model
-_NAMES = ["input_ids", "attention_mask"]
+_NAMES = [*INPUTS]
 
 
 class Backend(NamedTuple):
@@ -113,7 +115,7 @@ def _cached(backend: str, make: Callable[[Any, Path, str], None], model: Any, na
             f"{name} has token vectors and no layers: there is nothing for --backend {backend} to "
             "compute; take --backend torch"
         )
-    folder = _cache_folder(name) / f"xqg-{backend}-{_fingerprint(model)}"
+    folder = export_folder(name) / f"xqg-{backend}-{_fingerprint(model)}"
     file = folder / "model.onnx"
     if file.exists():
         return file
@@ -133,10 +135,11 @@ def _cached(backend: str, make: Callable[[Any, Path, str], None], model: Any, na
     return file
 
 
-def _cache_folder(name: str) -> Path:
+def export_folder(name: str) -> Path:
+    """Where a model's exports are: in its own folder, if we may write there."""
     if os.path.isdir(name) and os.access(name, os.W_OK):
         return Path(name)
-    return Path(os.environ.get("PYSERINI_CACHE") or "~/.cache/pyserini_xqg").expanduser()
+    return cache_folder()
 
 
 def _fingerprint(model: Any) -> str:
@@ -244,15 +247,18 @@ def _quantise(model: Any, file: Path, name: str) -> None:
 
 
 def _session(file: Path) -> Forward:
-    import onnxruntime
     import torch
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return OnnxForward(OnnxModel(file, torch.get_num_threads()))
 
-    def forward(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        inputs = {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
-        return torch.from_numpy(session.run(None, inputs)[0])
 
-    return forward
+class OnnxForward:
+    """A `Forward` of an exported model."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        self.model = model
+
+    def __call__(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(self.model(ids.numpy(), mask.numpy()))

@@ -5,24 +5,26 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.encoder.backends import BACKENDS
+from pyserini_xqg.encoder.backends import BACKENDS, OnnxForward
 from pyserini_xqg.encoder.devices import device_of
+from pyserini_xqg.encoder.exported import keep_exported
 from pyserini_xqg.encoder.hub import Named, model_folder
+from pyserini_xqg.encoder.identity import identity
 from pyserini_xqg.encoder.spec import EncoderSpec
-from pyserini_xqg.encoder.tokens import Tokens, one_ahead
+from pyserini_xqg.encoder.tokens import CPU_TOKENS, Tokens, batches_of, one_ahead
 from pyserini_xqg.encoder.transformer import load_encoder
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-#: Tokens of a batch on the CPU, for each thread: measured, more fall out of its caches.
-_TOKENS = 256
+    from pyserini_xqg.encoder.onnx_model import OnnxModel
+
 #: Texts that are sorted by length together, while the next ones are made into tokens.
 _PART = 8192
 
@@ -76,6 +78,7 @@ class Encoder:
             raise XqgError(
                 "float16 on the CPU is slow and inexact; take --dtype float32 or bfloat16"
             )
+        name = identity(spec) if cpu_only and not trust_remote_code else None
         named = Named(spec.model, spec.revision, trust_remote_code=trust_remote_code)
         self._passage_side = _Side(named, spec, self.device)
         self._query_side = self._passage_side
@@ -88,6 +91,18 @@ class Encoder:
                     f"{spec.model} {self._passage_side.dimension}: the two do not belong together"
                 )
         self._warn_of_cuts()
+        keep_exported(self, name)
+
+    @property
+    def exported(self) -> OnnxModel | None:
+        """What computes the query side, where that is no longer torch."""
+        forward = self._query_side._forward
+        return forward.model if isinstance(forward, OnnxForward) else None
+
+    @property
+    def query_tokenizer(self) -> Any:
+        """The tokenizer of the query side, of transformers."""
+        return self._query_side.tokenizer
 
     @property
     def dimension(self) -> int:
@@ -98,6 +113,11 @@ class Encoder:
     def longest(self) -> int | None:
         """The most tokens that the model can read of a passage; None where that is not fixed."""
         return self._passage_side.longest
+
+    @property
+    def query_longest(self) -> int | None:
+        """As `longest`, of a query."""
+        return self._query_side.longest
 
     def _warn_of_cuts(self) -> None:
         """Say where a length that somebody chose is more than the model can read."""
@@ -189,24 +209,16 @@ class Encoder:
         return vectors
 
     def _batches(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Rows that go through the model together.
-
-        Longest first: padding stays small, and a batch that does not fit fails at once.
-        """
+        """Rows that go through the model together."""
         import torch
 
         if self.device == "cpu":
-            most, tokens = self.batch_size, _TOKENS * torch.get_num_threads()
+            most, tokens = self.batch_size, CPU_TOKENS * torch.get_num_threads()
         else:
             longest = max(self.spec.max_length, self.spec.query_max_length)
             most = _PART
             tokens = self.batch_size * min(longest, self._passage_side.longest or longest)
-        order = np.argsort(-lengths, kind="stable")
-        start = 0
-        while start < len(order):
-            size = min(most, max(1, tokens // max(1, int(lengths[order[start]]))))
-            yield order[start : start + size]
-            start += size
+        return batches_of(lengths, most, tokens)
 
 
 _SIDES = {"query": "questions", "passage": "passages"}

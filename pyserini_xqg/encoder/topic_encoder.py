@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.exported import ExportedEncoder
     from pyserini_xqg.encoder.spec import EncoderSpec
 
 
@@ -53,9 +54,10 @@ class TopicEncoder:
         self.device, self.batch_size = device, batch_size
         self._trust_remote_code = trust_remote_code
         self._loaded: Encoder | None = None
-        self._limit = 0 if trust_remote_code or not keep else cache_limit()
-        self._identity = identity(spec) if self._limit else None
-        self._cache = VectorCache(self._identity, self._limit) if self._identity else None
+        self._identity = None if trust_remote_code else identity(spec)
+        limit = cache_limit() if keep and self._identity else 0
+        self._cache = VectorCache(self._identity, limit) if self._identity and limit else None
+        self._exported: ExportedEncoder | None = None
 
     @property
     def loaded(self) -> Encoder:
@@ -75,7 +77,7 @@ class TopicEncoder:
                 batch_size=self.batch_size,
                 trust_remote_code=self._trust_remote_code,
             )
-            if self._limit and identity(self.spec) != self._identity:
+            if self._cache is not None and identity(self.spec) != self._identity:
                 # Files changed, or came from the hub, while they were read: whose these are is
                 # known from the next time on.
                 self._cache = None
@@ -93,7 +95,7 @@ class TopicEncoder:
         return self._encode(
             texts,
             f"query {max_length or self.spec.query_max_length}",
-            lambda missing: self.loaded.encode_queries(missing, max_length),
+            lambda missing: self._query_side().encode_queries(missing, max_length),
         )
 
     def encode_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -103,11 +105,21 @@ class TopicEncoder:
     def use(self, spec: EncoderSpec) -> None:
         """As `Encoder.use`; nothing is kept from then on."""
         self.loaded.use(spec)
-        self.spec, self._cache, self._limit = spec, None, 0
+        self.spec, self._cache, self._identity = spec, None, None
 
     def token_ids(self, text: str) -> list[int]:
         """As `Encoder.token_ids`."""
         return self.loaded.token_ids(text)
+
+    def _query_side(self) -> Encoder | ExportedEncoder:
+        """What encodes topics: the model, or what was exported of it, which opens sooner."""
+        if self._loaded is None and self._identity and self.device in (None, "cpu"):
+            from pyserini_xqg.encoder.exported import open_exported
+
+            self._exported = self._exported or open_exported(
+                self.spec, self._identity, self.batch_size
+            )
+        return self._exported if self._exported and self._identity else self.loaded
 
     def _encode(
         self,

@@ -14,7 +14,7 @@ from texts import TEXTS
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.encoder import backends
-from pyserini_xqg.encoder.backends import BACKENDS, _cache_folder, _cached, _fingerprint
+from pyserini_xqg.encoder.backends import BACKENDS, _cached, _fingerprint, export_folder
 from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.index.settings import Fusion
@@ -96,14 +96,14 @@ def test_the_fingerprint_tells_weights_and_settings_apart(fake):
 
 
 def test_where_it_is_kept(model_dir, monkeypatch, tmp_path):
-    assert _cache_folder(str(model_dir)) == model_dir
+    assert export_folder(str(model_dir)) == model_dir
     monkeypatch.setenv("PYSERINI_CACHE", str(tmp_path))
-    assert _cache_folder("org/model") == tmp_path
+    assert export_folder("org/model") == tmp_path
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert _cache_folder(str(model_dir)) == tmp_path
+    assert export_folder(str(model_dir)) == tmp_path
     monkeypatch.delenv("PYSERINI_CACHE")
     monkeypatch.setenv("HOME", "/home/x")
-    assert str(_cache_folder("org/model")) == "/home/x/.cache/pyserini_xqg"
+    assert str(export_folder("org/model")) == "/home/x/.cache/pyserini_xqg"
 
 
 @pytest.mark.parametrize("backend", ["onnx", "onnx-int8"])

@@ -61,7 +61,7 @@ def test_long_texts_go_in_smaller_batches_on_the_cpu(model_dir, monkeypatch):
     import torch
 
     torch.set_num_threads(1)
-    monkeypatch.setattr("pyserini_xqg.encoder.encoder._TOKENS", 20)
+    monkeypatch.setattr("pyserini_xqg.encoder.encoder.CPU_TOKENS", 20)
     encoder, shapes = Encoder(EncoderSpec(str(model_dir)), device="cpu", batch_size=3), []
     forward = encoder._query_side._forward
     monkeypatch.setattr(
