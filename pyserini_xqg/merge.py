@@ -134,6 +134,9 @@ def merge_indexes(
             language: sum(manifest["covered"].get(language, 0) for manifest in manifests)
             for language in manifests[0]["covered"]
         }
+    facts.pop("self_check", None)  # of one of them, not of all together
+    if any(manifest.get("chosen") != facts.get("chosen") for manifest in manifests):
+        facts.pop("chosen", None)
     if all("store" in manifest for manifest in manifests):
         facts["store"] = joined_digest([manifest["store"] for manifest in manifests])
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
