@@ -15,7 +15,16 @@ TOOLS = Path(__file__).parents[2] / "tools"
 
 
 @pytest.mark.parametrize(
-    "tool", ["bench_encode", "bench_index", "bench_memory", "bench_search", "fault_harness"]
+    "tool",
+    [
+        "bench_encode",
+        "cut_queries",
+        "gpu_check",
+        "bench_index",
+        "bench_memory",
+        "bench_search",
+        "fault_harness",
+    ],
 )
 def test_a_tool_starts(tool):
     said = subprocess.run([sys.executable, TOOLS / f"{tool}.py", "--help"], capture_output=True)
