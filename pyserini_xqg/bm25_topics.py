@@ -17,6 +17,7 @@ from pyserini_xqg.base.files import refuse_existing, written_whole
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.topics import read_topics
 from pyserini_xqg.index.bm25 import NGRAMS, query_text
+from pyserini_xqg.index.bm25_text import field_of
 from pyserini_xqg.index.manifest import read_manifest
 
 
@@ -84,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"note: without letters or digits, left out: {' '.join(empty)}", file=sys.stderr)
     analyzer = read_manifest(args.index)["analyzer"]
     option = ["--pretokenized"] if analyzer == NGRAMS else ["--language", analyzer]
+    if field := field_of(read_manifest(args.index)):
+        option += ["--fields", f"{field}=1.0"]
     words = ["--index", args.index, "--topics", args.output, "--bm25", *option]
     print(f"python -m pyserini_xqg.run pyserini.search.lucene {shlex.join(words)} --output RUN")
 

@@ -2,9 +2,9 @@
 
 ``python -m pyserini_xqg.run pyserini.search.faiss --encoder-class xqg ...``: Pyserini's commands
 list the encoder classes that they accept in their own source, so the name ``xqg`` is added to that
-list as the command builds its parser. ``pyserini.server.rest`` and ``pyserini.server.mcp`` open
-indexes of ours with our searchers. In ``pyserini.search`` Lucene's limit of 1,024 terms in a query,
-which character n-grams of a paragraph exceed, is lifted. Nothing else about them is changed.
+list as the command builds its parser. ``pyserini.search.lucene``, ``pyserini.server.rest`` and
+``pyserini.server.mcp`` open indexes of ours with our searchers. In ``pyserini.search`` Lucene's
+limit of 1,024 terms in a query is lifted. Nothing else about them is changed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def run_module(module: str, arguments: Sequence[str] = (), heap: str | None = No
     argv = sys.argv
     sys.argv = [module, *arguments]
     try:
-        with _accepting_our_class():
+        with _accepting_our_class(), _opening_our_indexes(module):
             runpy.run_module(module, run_name="__main__", alter_sys=True)
     except Exception as error:
         if type(error).__name__ != "JavaException":
@@ -102,6 +102,34 @@ def _accepting_our_class() -> Iterator[None]:
         yield
     finally:
         argparse.ArgumentParser.add_argument = stock  # type: ignore[method-assign]
+
+
+@contextmanager
+def _opening_our_indexes(module: str) -> Iterator[None]:
+    """Let ``pyserini.search.lucene`` open a BM25 index of ours as it was built."""
+    if module != "pyserini.search.lucene":
+        yield
+        return
+    from pyserini.search.lucene import _searcher
+
+    stock = _searcher.LuceneSearcher
+
+    class Opening(stock):  # type: ignore[misc,valid-type]
+        def __new__(cls, index_dir: str, *args: Any, **kwargs: Any) -> Any:
+            from pyserini_xqg.index.manifest import is_ours
+
+            if not is_ours(index_dir):
+                return super().__new__(cls)
+            # Only now: importing the plugin takes far longer than the command itself.
+            from pyserini_xqg.plugin.opening import open_bm25_as_pyserini
+
+            return open_bm25_as_pyserini(index_dir)
+
+    _searcher.LuceneSearcher = Opening
+    try:
+        yield
+    finally:
+        _searcher.LuceneSearcher = stock
 
 
 def main(argv: Sequence[str] | None = None) -> None:

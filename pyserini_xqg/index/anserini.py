@@ -37,7 +37,9 @@ def allow_long_queries() -> None:
     java_class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(1 << 20)
 
 
-def batch_search(searcher: Any, queries: Sequence[str], k: int, threads: int) -> list[Hits]:
+def batch_search(
+    searcher: Any, queries: Sequence[str], k: int, threads: int, field: str | None = None
+) -> list[Hits]:
     """Docids and Lucene's scores of the `k` best documents for each query, best first.
 
     Parameters
@@ -47,6 +49,8 @@ def batch_search(searcher: Any, queries: Sequence[str], k: int, threads: int) ->
     queries : sequence of str
         As that searcher reads them.
     k, threads : int
+    field : str or None
+        Where to search; that which Anserini searches by itself by default.
 
     Raises
     ------
@@ -62,7 +66,12 @@ def batch_search(searcher: Any, queries: Sequence[str], k: int, threads: int) ->
         texts.add(query)
         names.add(str(number))
     try:
-        answers = searcher.batch_search(texts, names, k, threads)
+        if field is None:
+            answers = searcher.batch_search(texts, names, k, threads)
+        else:
+            boosts = java_class("java.util.HashMap")()
+            boosts.put(field, java_class("java.lang.Float")(1.0))
+            answers = searcher.batch_search_fields(texts, names, k, threads, boosts)
     except JavaException as error:
         raise XqgError(f"Lucene could not search: {str(error).splitlines()[0]}") from None
     found = {entry.getKey(): entry.getValue() for entry in answers.entrySet().toArray()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import unicodedata
@@ -15,7 +14,8 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.base.versions import versions
-from pyserini_xqg.index.anserini import count_documents, java_class, quiet_anserini
+from pyserini_xqg.index.anserini import java_class
+from pyserini_xqg.index.bm25_writer import TextWriter, Written
 from pyserini_xqg.index.manifest import FORMAT, MANIFEST
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def build_bm25(
 ) -> None:
     """Index passages with their generated queries appended, for BM25.
 
-    Titles and texts stay readable in the index: ``searcher.doc(docid).raw()``.
+    What the index gives back is what a person reads, ``searcher.doc(docid).contents()`` and
+    ``raw()``: rerankers and readers need nothing else. Passages without a word are in it, too.
 
     Parameters
     ----------
@@ -67,7 +68,6 @@ def build_bm25(
     XqgError
         For bad input, an analyzer that is not there, or documents that Lucene did not take.
     """
-    from pyserini_xqg.base.java import prepare
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK
 
@@ -76,38 +76,35 @@ def build_bm25(
             f"--passage-times {passage_times} --query-times {query_times}: expected numbers of at "
             "least 0, one of them above"
         )
-    prepare()
-    tokenize, options = _analysis(analyzer)
+    tokenize, lucene_analyzer = _analysis(analyzer)
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         folder.discard()  # Lucene does not resume: it begins anew, and takes minutes, not days
         join = Join(
             corpus, queries, folder.work, languages=languages, ignore_unknown=ignore_unknown
         )
         folder.start({}, {})
-        indexer = _indexer(folder.partial, options, threads)
-        empty = 0
+        writer = TextWriter(folder.partial, lucene_analyzer, searched_field(analyzer), threads)
         with Progress(join.passages, "indexing") as bar:
             for start in range(0, join.passages, BLOCK):
                 passages = list(join.read_passages(start, min(start + BLOCK, join.passages)))
                 queries_of = join.queries_of([passage.docid for passage in passages])
-                documents = [
-                    {
-                        "id": passage.docid,
-                        "contents": tokenize(
-                            _contents(passage, of_passage, fields, passage_times, query_times)
-                        ),
-                        "title": passage.title,
-                        "text": passage.text,
-                    }
-                    for passage, of_passage in zip(passages, queries_of, strict=True)
-                ]
-                empty += sum(not document["contents"].strip() for document in documents)
-                indexer.add_batch_raw([json.dumps(row, ensure_ascii=False) for row in documents])
+                writer.append(
+                    [
+                        Written(
+                            passage,
+                            tokenize(
+                                _searched(passage, of_passage, fields, passage_times, query_times)
+                            ),
+                        )
+                        for passage, of_passage in zip(passages, queries_of, strict=True)
+                    ]
+                )
                 bar.update(len(passages))
-        indexer.close()
-        _check_count(folder.partial, join.passages - empty)
+        found, empty = writer.close()
+        if found != join.passages:
+            raise XqgError(f"Lucene took {found} of {join.passages} passages; nothing was finished")
         if empty:
-            print(f"note: {empty} passages have no words; Lucene leaves them out", file=sys.stderr)
+            print(f"note: {empty} passages have no words, so no query finds them", file=sys.stderr)
         manifest = {
             "format": FORMAT,
             "kind": "bm25",
@@ -115,7 +112,8 @@ def build_bm25(
             "fields": list(fields),
             "passage_times": passage_times,
             "query_times": query_times,
-            "passages": join.passages - empty,
+            "searched": searched_field(analyzer),
+            "passages": join.passages,
             "languages": {language: join.counts[language] for language in join.languages},
             "inputs": join.digests,
             "versions": versions(),
@@ -139,6 +137,15 @@ def ngrams(text: str) -> str:
 def query_text(analyzer: str) -> Callable[[str], str]:
     """What a topic goes through before Lucene sees it."""
     return ngrams if analyzer == NGRAMS else str
+
+
+def searched_field(analyzer: str) -> str:
+    """The field that holds what is searched.
+
+    That of n-grams is their own: a stock searcher that is asked as usual, with words in
+    ``contents``, finds nothing there, where it would otherwise find anything.
+    """
+    return NGRAMS if analyzer == NGRAMS else "contents"
 
 
 def set_analyzer(searcher: Any, analyzer: str) -> None:
@@ -165,7 +172,7 @@ def _inside_word(character: str) -> str:
     return character if category[0] in "LMN" else " "
 
 
-def _contents(
+def _searched(
     passage: Passage,
     queries: Mapping[str, Sequence[str]],
     fields: Sequence[str],
@@ -186,13 +193,14 @@ def has_analyzer(language: str) -> bool:
     return True
 
 
-def _analysis(analyzer: str) -> tuple[Callable[[str], str], list[str]]:
-    """What we do to a text before Lucene does, and what Anserini's indexer must be told."""
+def _analysis(analyzer: str) -> tuple[Callable[[str], str], Any]:
+    """What we do to a text before Lucene does, and Lucene's analyzer."""
     if analyzer == NGRAMS:
-        return ngrams, ["-pretokenized"]
-    from jnius import JavaException, autoclass
+        return ngrams, java_class("org.apache.lucene.analysis.core.WhitespaceAnalyzer")()
+    from jnius import JavaException
 
-    known = autoclass("io.anserini.analysis.AnalyzerMap").analyzerMap
+    languages = java_class("io.anserini.analysis.AnalyzerMap")
+    known = languages.analyzerMap
     # English is Anserini's default and not in its map; what is not there would silently become it.
     if analyzer != "en" and not known.containsKey(analyzer):
         raise XqgError(
@@ -200,26 +208,13 @@ def _analysis(analyzer: str) -> tuple[Callable[[str], str], list[str]]:
             f"{NGRAMS} (any language), en, or one of "
             f"{' '.join(sorted(known.keySet().toString().strip('[]').split(', ')))}"
         )
-    if analyzer != "en":
-        java = autoclass("io.anserini.analysis.AnalyzerMap")
-        try:
-            made = java.getLanguageSpecificAnalyzer(analyzer)
-            autoclass("io.anserini.analysis.AnalyzerUtils").analyze(made, "test")
-        except JavaException:  # Thai: this Java runtime has no word segmentation for it
-            raise XqgError(
-                f"--analyzer {analyzer}: it does not run on this Java runtime; use {NGRAMS}"
-            ) from None
-    return str, ["-language", analyzer]
-
-
-def _indexer(path: Path, options: Sequence[str], threads: int) -> Any:
-    from pyserini.index.lucene import LuceneIndexer
-
-    quiet_anserini()
-    return LuceneIndexer(args=["-index", str(path), "-storeRaw", *options], threads=threads)
-
-
-def _check_count(path: Path, expected: int) -> None:
-    found = count_documents(path)
-    if found != expected:
-        raise XqgError(f"Lucene took {found} of {expected} passages; nothing was finished")
+    if analyzer == "en":
+        return str, java_class("io.anserini.index.IndexCollection").DEFAULT_ANALYZER
+    try:
+        made = languages.getLanguageSpecificAnalyzer(analyzer)
+        java_class("io.anserini.analysis.AnalyzerUtils").analyze(made, "test")
+    except JavaException:  # Thai: this Java runtime has no word segmentation for it
+        raise XqgError(
+            f"--analyzer {analyzer}: it does not run on this Java runtime; use {NGRAMS}"
+        ) from None
+    return str, made

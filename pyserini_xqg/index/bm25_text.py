@@ -39,6 +39,7 @@ class Bm25Text:
         allow_long_queries()
         set_analyzer(self._searcher, manifest["analyzer"])
         self._text = query_text(manifest["analyzer"])
+        self._field = field_of(manifest)
 
     def search(
         self,
@@ -49,7 +50,8 @@ class Bm25Text:
         languages: Sequence[str] | None = None,
     ) -> list[Hits]:
         """Docids and BM25's scores of the `k` best passages for each text, best first."""
-        return batch_search(self._searcher, [self._text(text) for text in texts], k, threads)
+        asked = [self._text(text) for text in texts]
+        return batch_search(self._searcher, asked, k, threads, self._field)
 
     def tune(self, effort: Effort) -> None:
         """Refuse every setting: BM25 is exact."""
@@ -57,6 +59,12 @@ class Bm25Text:
 
     def close(self) -> None:
         self._searcher.close()
+
+
+def field_of(manifest: Mapping[str, Any]) -> str | None:
+    """The field that an index is searched in; None for Anserini's own, ``contents``."""
+    field = manifest.get("searched", "contents")  # earlier versions knew no other
+    return None if field == "contents" else field
 
 
 def is_bm25(manifest: Mapping[str, Any]) -> bool:

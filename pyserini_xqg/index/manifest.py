@@ -53,6 +53,11 @@ def index_manifest(
     }
 
 
+def is_ours(path: str | Path) -> bool:
+    """Whether a folder is a finished index of ours."""
+    return (Path(path) / MANIFEST).is_file()
+
+
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """The ``xqg.json`` of a finished index.
 
@@ -62,7 +67,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         If the folder is no index of ours.
     """
     path = Path(path)
-    if not (path / MANIFEST).is_file():
+    if not is_ours(path):
         partial = path.with_name(path.name + ".partial")
         hint = (
             f"; {partial} is an unfinished one: run its command again"

@@ -11,6 +11,7 @@ from pyserini.search.lucene import LuceneSearcher
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.anserini import allow_long_queries
 from pyserini_xqg.index.bm25 import query_text, set_analyzer
+from pyserini_xqg.index.bm25_text import field_of
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.search.routing import check_routable, routes_of
 
@@ -40,9 +41,12 @@ class Bm25Searcher(LuceneSearcher):
         allow_long_queries()
         set_analyzer(self.object, manifest["analyzer"])
         self._text = query_text(manifest["analyzer"])
+        field = field_of(manifest)
+        self._fields = {field: 1.0} if field else {}
 
     def search(self, q: str, *args: Any, language: str | None = None, **kwargs: Any) -> Any:
         """As `LuceneSearcher.search`."""
+        kwargs["fields"] = kwargs.get("fields") or self._fields
         return super().search(self._text(q), *args, **kwargs)
 
     def batch_search(
@@ -54,6 +58,7 @@ class Bm25Searcher(LuceneSearcher):
         **kwargs: Any,
     ) -> Any:
         """As `LuceneSearcher.batch_search`."""
+        kwargs["fields"] = kwargs.get("fields") or self._fields
         return super().batch_search([self._text(q) for q in queries], list(qids), *args, **kwargs)
 
 

@@ -14,6 +14,17 @@ from pyserini_xqg.plugin.searchers import XqgSearcher, of_faiss
 from pyserini_xqg.search.searcher import open_searcher
 
 
+def open_bm25_as_pyserini(index_dir: str | Path) -> Bm25Searcher:
+    """As `open_as_pyserini`, of BM25 indexes only."""
+    manifest = read_manifest(index_dir)
+    if not is_bm25(manifest):
+        raise XqgError(
+            f"{index_dir} is a {manifest['kind']} index; expected one of --to bm25. It is searched "
+            "by python -m pyserini_xqg.search"
+        )
+    return (RoutedBm25Searcher if manifest["kind"] == "routed" else Bm25Searcher)(index_dir)
+
+
 def open_as_pyserini(
     index_dir: str | Path,
     *,
@@ -39,8 +50,7 @@ def open_as_pyserini(
         if encoder:
             raise XqgError(f"{index_dir} is a BM25 index and takes no encoder")
         effort.only()
-        routed = manifest["kind"] == "routed"
-        return (RoutedBm25Searcher if routed else Bm25Searcher)(index_dir)
+        return open_bm25_as_pyserini(index_dir)
     if of_faiss(manifest):
         return XqgSearcher(index_dir, encoder=encoder, effort=effort)
     return open_searcher(index_dir, encoder=encoder, effort=effort)

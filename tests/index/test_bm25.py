@@ -7,6 +7,12 @@ import pytest
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.bm25 import build_bm25, ngrams
 from pyserini_xqg.plugin import Bm25Searcher
+from pyserini_xqg.search.searcher import open_searcher
+
+# Only after the plugin, which prepares Java.
+from pyserini.analysis import JWhiteSpaceAnalyzer  # isort: skip
+from pyserini.index.lucene import LuceneIndexer  # isort: skip
+from pyserini.search.lucene import LuceneSearcher  # isort: skip
 
 CORPUS = [
     {"docid": "007", "title": "Lahti", "text": "A town by a lake."},
@@ -55,9 +61,74 @@ def test_topics_find_passages_by_their_queries(index):
     assert not hits.get("3")
 
 
-def test_texts_can_be_read_back(index):
-    raw = json.loads(Bm25Searcher(index).doc("007").raw())
-    assert (raw["title"], raw["text"]) == ("Lahti", "A town by a lake.")
+def test_documents_are_what_a_person_reads(index):
+    """For rerankers and readers, by the stock searcher; n-grams and queries are not in them."""
+    document = LuceneSearcher(str(index)).doc("007")
+    assert document.contents() == "Lahti\nA town by a lake."
+    assert json.loads(document.raw()) == {
+        "id": "007", "contents": "Lahti\nA town by a lake.",
+        "title": "Lahti", "text": "A town by a lake.",
+    }  # fmt: skip
+    assert LuceneSearcher(str(index)).doc("12#3").contents() == ""
+
+
+def hits_of(found):
+    return [(hit.docid, hit.score) for hit in found]
+
+
+def test_stock_searchers_find_nothing_or_our_hits(index):
+    """Never others in silence: n-grams have a field of their own."""
+    stock = LuceneSearcher(str(index))
+    assert stock.search("Oulu town") == []
+    stock.set_analyzer(JWhiteSpaceAnalyzer())
+    ours = hits_of(Bm25Searcher(index).search("Oulu town"))
+    assert [docid for docid, _ in ours] == ["-1018987027025691298", "007"]
+    assert hits_of(stock.search(ngrams("Oulu town"), fields={"ngrams": 1.0})) == ours
+    assert hits_of(open_searcher(index).search("Oulu town")) == ours
+
+
+def test_a_stock_searcher_needs_a_languages_analyzer_only(write_jsonl, tmp_path):
+    for analyzer in ("en", "fi"):
+        path = tmp_path / analyzer
+        build_bm25(write_jsonl("c.jsonl", CORPUS), path, analyzer=analyzer)
+        stock = LuceneSearcher(str(path))
+        if analyzer != "en":  # which is Pyserini's default
+            stock.set_language(analyzer)
+        assert hits_of(stock.search("town lake")) == hits_of(Bm25Searcher(path).search("town lake"))
+        assert stock.doc("007").contents() == "Lahti\nA town by a lake."
+
+
+@pytest.mark.parametrize("analyzer", ["ngrams", "en"])
+def test_indexes_of_earlier_versions_still_open(write_jsonl, tmp_path, index, analyzer):
+    """What is searched lay in ``contents``, stored as it was analyzed."""
+    path = tmp_path / "old"
+    build_bm25(write_jsonl("c.jsonl", CORPUS), path, analyzer=analyzer)
+    expected = hits_of(open_searcher(path).search("Oulu town"))
+    manifest = json.loads((path / "xqg.json").read_text())
+    del manifest["searched"]
+    for file in path.iterdir():
+        file.unlink()
+    options = ["-pretokenized"] if analyzer == "ngrams" else ["-language", analyzer]
+    indexer = LuceneIndexer(args=["-index", str(path), "-storeRaw", *options])
+    for row in CORPUS[:2]:
+        text = f"{row['title']}\n{row['text']}"
+        searched = ngrams(text) if analyzer == "ngrams" else text
+        indexer.add_doc_dict({"id": row["docid"], "contents": searched})
+    indexer.close()
+    (path / "xqg.json").write_text(json.dumps(manifest))
+    found = open_searcher(path).search("Oulu town")
+    assert [hit.docid for hit in found] == [docid for docid, _ in expected]
+    assert hits_of(Bm25Searcher(path).search("Oulu town")) == hits_of(found)
+
+
+def test_threads_index_the_same(write_jsonl, tmp_path):
+    rows = [{"docid": f"d{i}", "text": f"w{i % 7} w{i % 11} town"} for i in range(1500)]
+    corpus = write_jsonl("many.jsonl", rows)
+    build_bm25(corpus, tmp_path / "1")
+    build_bm25(corpus, tmp_path / "3", threads=3)
+    one, three = (hits_of(open_searcher(tmp_path / n).search("w3 w5", 100)) for n in "13")
+    assert one == three
+    assert len(one) == 100
 
 
 def test_the_manifest_records_the_analyzer(index):
@@ -86,12 +157,18 @@ def test_a_broken_corpus_leaves_no_index(write_jsonl, tmp_path):
         build_bm25(corpus, tmp_path / "i")
     assert not (tmp_path / "i").exists()
     build_bm25(write_jsonl("c.jsonl", CORPUS), tmp_path / "i")  # nothing stands in the way
-    assert Bm25Searcher(tmp_path / "i").num_docs == 2  # one of the three has no words
+    assert Bm25Searcher(tmp_path / "i").num_docs == 3
 
 
-def test_passages_without_words_are_counted(write_jsonl, tmp_path, capsys):
-    build_bm25(write_jsonl("c.jsonl", CORPUS), tmp_path / "i")
+@pytest.mark.parametrize("analyzer", ["ngrams", "en"])
+@pytest.mark.parametrize("text", ["", "😀", " \u3000", "\u00a0", "\x00\x1f", "?!"])
+def test_passages_without_words_are_counted(write_jsonl, tmp_path, capsys, analyzer, text):
+    rows = [*CORPUS[:2], {"docid": "none", "text": text}]
+    build_bm25(write_jsonl("c.jsonl", rows), tmp_path / "i", analyzer=analyzer)
     assert "note: 1 passages have no words" in capsys.readouterr().err
+    searcher = Bm25Searcher(tmp_path / "i")
+    assert searcher.num_docs == 3
+    assert searcher.doc("none").contents() == text
 
 
 def test_how_often_passages_and_queries_count(write_jsonl, tmp_path):
