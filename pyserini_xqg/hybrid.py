@@ -17,11 +17,18 @@ from pyserini_xqg.collection.runs import Run, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.bm25_text import is_bm25
-from pyserini_xqg.index.manifest import read_manifest
+from pyserini_xqg.index.manifest import is_ours
 from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join
 from pyserini_xqg.search.routing import add_detect_option, detected
 from pyserini_xqg.search.run_fusion import fuse_runs
-from pyserini_xqg.search.searcher import open_searcher, search_topics
+from pyserini_xqg.search.searcher import search_topics
+from pyserini_xqg.search.stock import (
+    add_stock_options,
+    at_hand,
+    manifest_of,
+    open_dense_side,
+    open_sparse_side,
+)
 
 if TYPE_CHECKING:
     from pyserini_xqg.collection.judged import Qrels
@@ -55,7 +62,7 @@ def check_sides(dense: str | Path, sparse: str | Path) -> None:
     XqgError
         Naming the kinds that were found.
     """
-    kinds = {path: read_manifest(path) for path in (dense, sparse)}
+    kinds = {path: manifest_of(path) for path in (dense, sparse)}
     texts = {path: is_bm25(manifest) for path, manifest in kinds.items()}
     if texts[dense] and not texts[sparse]:
         raise XqgError(f"--dense {dense} is a BM25 index, --sparse {sparse} is none: swap the two")
@@ -74,8 +81,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         example="--dense indexes/mine --sparse indexes/bm25 --weight 0.8 --topics topics.jsonl "
         "--output hybrid.run",
     )
-    parser.add_argument("--dense", required=True, metavar="DIR", help="an index of ours")
-    parser.add_argument("--sparse", required=True, metavar="DIR", help="a BM25 index of ours")
+    parser.add_argument(
+        "--dense",
+        required=True,
+        metavar="DIR",
+        help="an index of ours, or a FAISS folder of stock Pyserini with its --encoder",
+    )
+    parser.add_argument(
+        "--sparse",
+        required=True,
+        metavar="DIR",
+        help="a BM25 index, of ours or of stock Pyserini; both may be names of prebuilt ones",
+    )
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
     add_detect_option(parser)
@@ -89,10 +106,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_join_options(parser, "; with mean, BM25, which has no vectors, takes one text")
     parser.add_argument("--batch-size", type=int, default=64, help="texts at a time")
     parser.add_argument("--threads", type=int, default=1, help="of the search")
-    parser.add_argument("--encoder", help="another place of the dense index's model")
+    parser.add_argument(
+        "--encoder", help="another place of the dense index's model; of a stock one, its model"
+    )
     parser.add_argument("--device", help="of the encoder; by default the first accelerator")
     add_trust_option(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    add_stock_options(parser)
     args = parser.parse_args(argv)
     if min(args.hits, args.batch_size, args.threads) < 1:
         raise XqgError("--hits, --batch-size and --threads are at least 1")
@@ -101,8 +121,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError("give --weight, or --dev-topics and --dev-qrels to choose it on")
     output = Path(args.output)
     refuse_existing(output, args.overwrite)
+    args.dense, args.sparse = at_hand(args.dense), at_hand(args.sparse)
     check_sides(args.dense, args.sparse)
-    both = [args.dense, args.sparse]
+    both = [path for path in (args.dense, args.sparse) if is_ours(path)]
     topics = detected(args, read_topics(args.topics, args.language), both)
     check_join(args, topics, args.topics)
     dev = None
@@ -111,16 +132,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         dev = read_collection(args.dev_topics, args.dev_qrels, language=args.language)
         check_join(args, list(dev.topics.values()), args.dev_topics)
-    dense_searcher = open_searcher(
-        args.dense,
-        encoder=args.encoder,
-        device=args.device,
-        detect=False,
-        trust_remote_code=args.trust_remote_code,
-    )
     searchers = [
-        (dense_searcher, args.join),
-        (open_searcher(args.sparse, detect=False), FOR_BM25.get(args.join, args.join)),
+        (open_dense_side(args.dense, args), args.join),
+        (open_sparse_side(args.sparse, args), FOR_BM25.get(args.join, args.join)),
     ]
 
     def search(asked: Sequence[Topic]) -> tuple[Run, Run]:

@@ -60,7 +60,7 @@ def run_module(module: str, arguments: Sequence[str] = (), heap: str | None = No
     argv = sys.argv
     sys.argv = [module, *arguments]
     try:
-        with _accepting_our_class(), _opening_our_indexes(module):
+        with _accepting_our_class(), _opening_our_indexes(module, arguments):
             runpy.run_module(module, run_name="__main__", alter_sys=True)
     except Exception as error:
         if type(error).__name__ != "JavaException":
@@ -105,9 +105,12 @@ def _accepting_our_class() -> Iterator[None]:
 
 
 @contextmanager
-def _opening_our_indexes(module: str) -> Iterator[None]:
-    """Let ``pyserini.search.lucene`` open a BM25 index of ours as it was built."""
-    if module != "pyserini.search.lucene":
+def _opening_our_indexes(module: str, arguments: Sequence[str]) -> Iterator[None]:
+    """Let ``pyserini.search.lucene`` open a BM25 index of ours as it was built.
+
+    Topics that are pre-tokenized are asked as they are, by the stock searcher.
+    """
+    if module != "pyserini.search.lucene" or "--pretokenized" in arguments:
         yield
         return
     from pyserini.search.lucene import _searcher

@@ -83,10 +83,27 @@ def batch_search(
 
 def count_documents(path: Path) -> int:
     """The documents in a Lucene index."""
-    folder = java_class("java.nio.file.Paths").get(str(path))
-    directory = java_class("org.apache.lucene.store.FSDirectory").open(folder)
-    reader = java_class("org.apache.lucene.index.DirectoryReader").open(directory)
+    reader = _open_reader(path)
     try:
         return int(reader.numDocs())
     finally:
         reader.close()
+
+
+def count_searchable(path: Path, field: str) -> int:
+    """The documents of a Lucene index that have a word in a field."""
+    reader = _open_reader(path)
+    from jnius import cast
+
+    try:
+        plain = cast("org.apache.lucene.index.IndexReader", reader)
+        terms = java_class("org.apache.lucene.index.MultiTerms").getTerms(plain, field)
+        return 0 if terms is None else int(terms.getDocCount())
+    finally:
+        reader.close()
+
+
+def _open_reader(path: Path) -> Any:
+    folder = java_class("java.nio.file.Paths").get(str(path))
+    directory = java_class("org.apache.lucene.store.FSDirectory").open(folder)
+    return java_class("org.apache.lucene.index.DirectoryReader").open(directory)

@@ -187,10 +187,21 @@ def _searched(
 def has_analyzer(language: str) -> bool:
     """Whether Anserini has an analyzer for a language that works on this Java runtime."""
     try:
-        _analysis(language)
+        check_analyzer(language)
     except XqgError:
         return False
     return True
+
+
+def check_analyzer(analyzer: str) -> None:
+    """Refuse what is neither n-grams nor a language with an analyzer that works here.
+
+    Raises
+    ------
+    XqgError
+        Naming those that there are.
+    """
+    _analysis(analyzer)
 
 
 def _analysis(analyzer: str) -> tuple[Callable[[str], str], Any]:

@@ -49,6 +49,7 @@ class TextWriter:
         )
         config = java_class("org.apache.lucene.index.IndexWriterConfig")(analyzer)
         config.setRAMBufferSizeMB(_BUFFER_MB)
+        config.setUseCompoundFile(False)
         self._writer = java_class("org.apache.lucene.index.IndexWriter")(folder, config)
         self._field, self._threads = field, threads
         # As Anserini's: words and how often, without their places, and lengths for BM25.

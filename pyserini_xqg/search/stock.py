@@ -1,0 +1,251 @@
+"""Indexes that stock Pyserini wrote: what they do not say of themselves, the user does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.presets import PRESETS
+from pyserini_xqg.encoder.spec import POOLINGS
+from pyserini_xqg.index.anserini import (
+    allow_long_queries,
+    batch_search,
+    count_searchable,
+    java_class,
+    quiet_anserini,
+)
+from pyserini_xqg.index.bm25 import check_analyzer, set_analyzer
+from pyserini_xqg.index.effort import Effort
+from pyserini_xqg.index.faiss_vectors import FaissVectors
+from pyserini_xqg.index.flat import open_index
+from pyserini_xqg.index.hits import Hits
+from pyserini_xqg.index.manifest import is_ours, read_manifest
+from pyserini_xqg.search.searcher import Searcher, open_searcher
+
+if TYPE_CHECKING:
+    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
+
+
+class Bm25Settings(NamedTuple):
+    """How a stock BM25 index is searched; the defaults are Pyserini's.
+
+    Attributes
+    ----------
+    analyzer : str
+        The code of the language that it was built for.
+    k1, b : float
+    rm3 : bool
+        Expand queries by pseudo-relevance feedback.
+    """
+
+    analyzer: str = "en"
+    k1: float = 0.9
+    b: float = 0.4
+    rm3: bool = False
+
+
+def add_stock_options(parser: argparse.ArgumentParser) -> None:
+    """What a user says of indexes that stock Pyserini wrote."""
+    group = parser.add_argument_group("indexes of stock Pyserini, which say nothing of themselves")
+    add = group.add_argument
+    add(
+        "--analyzer",
+        metavar="CODE",
+        help="of the Lucene index: the language that it was built for (--language, else en)",
+    )
+    add("--k1", type=float, help="of BM25 (0.9)")
+    add("--b", type=float, help="of BM25 (0.4)")
+    add("--rm3", action="store_true", help="expand queries by pseudo-relevance feedback")
+    add("--preset", choices=PRESETS, metavar="NAME", help="of the encoder of the FAISS folder")
+    add("--pooling", choices=POOLINGS, help="of that encoder")
+    add("--l2-norm", action="store_true", default=None, help="of that encoder")
+    add("--query-prefix", help="of that encoder")
+    add("--query-max-length", type=int, help="tokens that it reads of a query")
+
+
+def open_dense_side(path: str, args: argparse.Namespace) -> Searcher:
+    """What ``--dense`` names, with the options of `add_stock_options`.
+
+    Raises
+    ------
+    XqgError
+        If an encoder is described that an index of ours records, or a stock one has none.
+    """
+    settings = {
+        name: getattr(args, name)
+        for name in ("pooling", "l2_norm", "query_prefix", "query_max_length")
+    }
+    if not manifest_of(path).get("stock"):
+        _only_stock({**settings, "preset": args.preset}, path)
+        return open_searcher(
+            path,
+            encoder=args.encoder,
+            device=args.device,
+            detect=False,
+            trust_remote_code=args.trust_remote_code,
+        )
+    from pyserini_xqg.encoder.hub import Named, model_folder
+    from pyserini_xqg.encoder.spec import EncoderSpec
+    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
+
+    if args.encoder is None and args.preset is None:
+        raise XqgError(f"{path} does not say what encoded it: give --encoder (and --pooling ...)")
+    if args.encoder is not None:  # what its folder says of it counts
+        model_folder(Named(args.encoder, trust_remote_code=args.trust_remote_code))
+    encoder = TopicEncoder(
+        EncoderSpec.resolve(args.encoder, args.preset, **settings),
+        device=args.device,
+        batch_size=args.batch_size,
+        trust_remote_code=args.trust_remote_code,
+    )
+    return open_stock_faiss(path, encoder)
+
+
+def open_sparse_side(path: str, args: argparse.Namespace) -> Searcher:
+    """What ``--sparse`` names, with the options of `add_stock_options`."""
+    if not manifest_of(path).get("stock"):
+        _only_stock(
+            {"analyzer": args.analyzer, "k1": args.k1, "b": args.b, "rm3": args.rm3 or None}, path
+        )
+        return open_searcher(path, detect=False)
+    given = {"analyzer": args.analyzer or args.language, "k1": args.k1, "b": args.b}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return open_stock_bm25(path, Bm25Settings(**chosen, rm3=args.rm3))
+
+
+def _only_stock(given: Mapping[str, Any], path: str) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise XqgError(
+                f"--{name.replace('_', '-')} is for indexes of stock Pyserini; {path} records its "
+                "own: leave it out"
+            )
+
+
+def manifest_of(path: str | Path) -> dict[str, Any]:
+    """The manifest of an index of ours; of a stock one its ``kind``, and that it is ``stock``.
+
+    Raises
+    ------
+    XqgError
+        If the folder is neither.
+    """
+    folder = Path(path)
+    if not is_ours(folder):
+        if any(folder.glob("segments_*")):
+            return {"kind": "bm25", "stock": True}
+        if (folder / "index").is_file() and (folder / "docid").is_file():
+            return {"kind": "faiss", "stock": True}
+    return read_manifest(folder)
+
+
+def at_hand(name: str) -> str:
+    """The folder itself, or that of one of Pyserini's prebuilt indexes, fetched if need be.
+
+    Raises
+    ------
+    XqgError
+        If there is no such index, or it cannot be fetched.
+    """
+    if Path(name).exists() or "/" in name or Path(name + ".partial").exists():
+        return name
+    java_class("java.lang.String")  # Java first: importing Pyserini may start it
+    from pyserini.util import download_prebuilt_index
+
+    try:
+        return str(download_prebuilt_index(name, verbose=False))
+    except ValueError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"it could not be fetched ({error})"
+    raise XqgError(f"no such folder: {name}; and as one of Pyserini's prebuilt indexes: {reason}")
+
+
+class StockText:
+    """A Lucene index of stock Pyserini, asked with BM25.
+
+    Parameters
+    ----------
+    path : Path
+    settings : Bm25Settings
+
+    Raises
+    ------
+    XqgError
+        If it holds no words to search, as Lucene's dense indexes, or its analyzer is not there.
+    """
+
+    def __init__(self, path: Path, settings: Bm25Settings) -> None:
+        quiet_anserini()
+        if not count_searchable(path, "contents"):
+            raise XqgError(f"{path}: a Lucene index without words in 'contents'; BM25 needs them")
+        check_analyzer(settings.analyzer)
+        self._searcher = java_class("io.anserini.search.SimpleSearcher")(str(path))
+        allow_long_queries()
+        set_analyzer(self._searcher, settings.analyzer)
+        self._searcher.set_bm25(settings.k1, settings.b)
+        if settings.rm3:
+            self._searcher.set_rm3()
+
+    def search(
+        self,
+        texts: Sequence[str],
+        k: int,
+        *,
+        threads: int = 1,
+        languages: Sequence[str] | None = None,
+    ) -> list[Hits]:
+        """Docids and scores of the `k` best passages for each text, best first."""
+        return batch_search(self._searcher, texts, k, threads)
+
+    def tune(self, effort: Effort) -> None:
+        """Refuse every setting: BM25 is exact."""
+        effort.only()
+
+    def close(self) -> None:
+        self._searcher.close()
+
+
+def open_stock_bm25(path: str | Path, settings: Bm25Settings) -> Searcher:
+    """A stock Lucene index as a searcher; how it is read goes to standard error."""
+    print(
+        f"note: {path} is searched with BM25 (k1 {settings.k1:g}, b {settings.b:g}"
+        f"{', RM3' if settings.rm3 else ''}) and the analyzer of {settings.analyzer!r}",
+        file=sys.stderr,
+    )
+    return Searcher(StockText(Path(path), settings), None, name=str(path))
+
+
+def open_stock_faiss(path: str | Path, encoder: TopicEncoder) -> Searcher:
+    """A stock FAISS folder as a searcher with an encoder that the user names.
+
+    Raises
+    ------
+    XqgError
+        If its vectors have another dimension than the encoder's, or another metric than the dot
+        product.
+    """
+    import faiss
+
+    index = open_index(Path(path) / "index")
+    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise XqgError(f"{path}: a FAISS index of distances; expected inner products")
+    if index.d != encoder.dimension:
+        raise XqgError(
+            f"{path}: vectors of dimension {index.d}; {encoder.spec.model} has "
+            f"{encoder.dimension}: give the encoder that made them, with --encoder"
+        )
+    about: Mapping[str, Any] = {
+        "kind": "faiss",
+        "type": "flat" if isinstance(index, faiss.IndexFlat) else "other",
+    }
+    print(
+        f"note: {path} does not say what encoded it: {encoder.spec.model} is taken at your word "
+        f"(pooling {encoder.spec.pooling}, L2 norm {'on' if encoder.spec.l2_norm else 'off'})",
+        file=sys.stderr,
+    )
+    return Searcher(FaissVectors(Path(path), about), encoder, name=str(path))
