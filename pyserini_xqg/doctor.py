@@ -65,7 +65,13 @@ def look_at_locale() -> str:
 def look_at_pyserini() -> str:
     version = _version("pyserini", _PYSERINI)
     numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
-    if not (1, 6) <= numbers < (3,) or numbers == (2, 4, 0):
+    if numbers == (2, 4, 0):
+        raise PartError(
+            f"{version} fetches the list of prebuilt indexes from the network when it is imported, "
+            "and fails where there is none",
+            _PYSERINI,
+        )
+    if not (1, 6) <= numbers < (3,):
         raise PartError(f"{version} is not supported", _PYSERINI)
     java.find_jar()
     try:

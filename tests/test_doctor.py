@@ -90,7 +90,7 @@ def test_an_old_python(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("version", ["1.5.0", "0.44.0", "2.4.0", "3.0.0"])
+@pytest.mark.parametrize("version", ["1.5.0", "0.44.0", "3.0.0"])
 def test_a_pyserini_that_is_not_supported(monkeypatch, version):
     monkeypatch.setattr(doctor.metadata, "version", lambda _: version)
     assert found("Pyserini") == (
@@ -98,6 +98,13 @@ def test_a_pyserini_that_is_not_supported(monkeypatch, version):
         "Pyserini",
         f"{version} is not supported; to mend it: pip install 'pyserini>=1.6,<3,!=2.4.0'",
     )
+
+
+def test_the_pyserini_that_needs_a_network(monkeypatch):
+    monkeypatch.setattr(doctor.metadata, "version", lambda _: "2.4.0")
+    level, _, text = found("Pyserini")
+    assert level == "FAILED"
+    assert text.startswith("2.4.0 fetches the list of prebuilt indexes from the network when it is")
 
 
 @pytest.mark.parametrize("version", ["1.6.0", "2.3.0", "2.4.1"])
