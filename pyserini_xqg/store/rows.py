@@ -59,6 +59,21 @@ def take_rows(
     )
 
 
+def take_counts(
+    store: Store, rows: NDArray[np.int64], languages: Sequence[str]
+) -> dict[str, NDArray[np.int32]]:
+    """The counts of some rows alone, sorted and distinct, by language."""
+    return {
+        code: np.concatenate(
+            [
+                _read_runs(path / f"queries.{code}.count.npy", 1, part)[:, 0].astype(np.int32)
+                for path, part in _by_shard(store, rows)
+            ]
+        )
+        for code in store.choose(languages)
+    }
+
+
 def read_docids(store: Store) -> Iterator[str]:
     """Every docid, in the order of the rows."""
     for path in store.paths:

@@ -17,6 +17,7 @@ TOOLS = Path(__file__).parents[2] / "tools"
 @pytest.mark.parametrize(
     "tool",
     [
+        "bench_coverage",
         "bench_encode",
         "cut_queries",
         "gpu_check",

@@ -125,6 +125,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--clusters", metavar="FILE", help="topic id and cluster a line (by relevant passage)")
     add("--by", default="lang", choices=BY, help="what topics are grouped by")
     add("--corpus", help="shows the passages of the topics that changed most")
+    add(
+        "--embeddings",
+        nargs="+",
+        metavar="STORE",
+        help="that a run's index was made from: says where relevant passages have queries more "
+        "often than others",
+    )
     add("--draws", type=int, default=10_000, help="of bootstrap and randomisation")
     add("--seed", type=int, default=0, help="of everything that is drawn")
     add_output_options(parser)
@@ -133,8 +140,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError(f"--draws {args.draws}: expected at least 1")
     if args.corpus and args.scores:
         raise XqgError("--corpus shows what runs return: leave it out with --scores")
+    if args.embeddings and not args.qrels:
+        raise XqgError("--embeddings tells relevant passages from others by --qrels: give it, too")
     if not args.qrels and not args.scores:
         raise XqgError("runs need --qrels; only --scores do without")
+    from pyserini_xqg.evaluate.from_store.coverage import coverage_note, with_caveat
+    from pyserini_xqg.store.store import Store
+
     collection, systems = (_scored if args.scores else _ranked)(args)
     baseline, *others = systems
     sections = compare(
@@ -147,6 +159,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         draws=args.draws,
         seed=args.seed,
     )
+    if args.embeddings:
+        store = Store(args.embeddings)
+        note = coverage_note(store, store.languages, collection.qrels)
+        sections[0] = with_caveat(sections[0], note)
     title = f"{', '.join(system.name for system in others)} against {baseline.name}"
     publish(sections, args.output, title, overwrite=args.overwrite, full=args.full)
 

@@ -24,6 +24,7 @@ from pyserini_xqg.evaluate.from_store.content import (
     without,
 )
 from pyserini_xqg.evaluate.from_store.controls_tables import measure_section
+from pyserini_xqg.evaluate.from_store.coverage import coverage_note, with_caveat
 from pyserini_xqg.evaluate.from_store.exchange import (
     CHUNKS,
     neighbour_parts,
@@ -122,7 +123,8 @@ def controls(
         *([MOVED] if fusion.mu else []),
         *DEFINITIONS,
     ]
-    sections = [Section("Controls", text)]
+    note = coverage_note(store, languages, subject.collection.qrels)
+    sections = [with_caveat(Section("Controls", text), note)]
     for measure in measures:
         of = {name: by_measure[measure] for name, by_measure in scores.items()}
         by_draw = [draw[SHUFFLED][measure] for draw in shuffled]

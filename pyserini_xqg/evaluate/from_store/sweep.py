@@ -12,6 +12,7 @@ from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection, halves, read_collection
 from pyserini_xqg.evaluate.from_store.by_language_tables import by_language_section
+from pyserini_xqg.evaluate.from_store.coverage import coverage_note, with_caveat
 from pyserini_xqg.evaluate.from_store.grid import (
     LANGUAGE_SETS,
     NONE,
@@ -89,6 +90,8 @@ def sweep(
     nones = [setting for setting in (NONE, SCALED) if setting in settings]
     on_test = _score(test, {s: settings[s] for s in dict.fromkeys([*nones, chosen])}, measure)
     sections = [test_section(test, on_test, chosen, measure)]  # the answer first
+    note = coverage_note(test.store, test.languages, test.collection.qrels)
+    sections[0] = with_caveat(sections[0], note)
     if any(setting.languages == "routed" for setting in settings):
         sections.append(
             by_language_section(
