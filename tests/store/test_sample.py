@@ -118,7 +118,8 @@ def test_encode_keeps_one(corpus_and_queries, encoder, tmp_path, dtype):
         assert len(sample.vectors) == number
         single = np.concatenate([block.queries[language] for block in kept.blocks(keep=True)])
         assert np.array_equal(sample.vectors, single)
-        assert np.load(tmp_path / "s" / f"sample.{language}.npy").dtype == dtype
+        stored = np.load(tmp_path / "s" / f"sample.{language}.npy")
+        assert (stored.dtype, stored.shape) == (dtype, single.shape)
         assert np.load(tmp_path / "s" / f"sample.{language}.row.npy").shape == (number,)
     manifest = json.loads((tmp_path / "s/manifest.json").read_text())
     assert manifest["sample"]["te"] == {"rate": 1.0, "queries": store.queries["te"]}

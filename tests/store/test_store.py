@@ -174,3 +174,18 @@ def test_one_path_needs_no_list(tmp_path):
     write(tmp_path / "store", blocks())
     assert Store(tmp_path / "store").digest == Store([tmp_path / "store"]).digest
     assert Store(str(tmp_path / "store")).passages == ROWS
+
+
+def test_passages_with_queries_are_counted(tmp_path):
+    made = blocks()
+    write(tmp_path / "store", made)
+    expected = {x: sum(int((b.counts[x] > 0).sum()) for b in made) for x in LANGUAGES}
+    assert Store(tmp_path / "store").covered() == expected
+    assert Store(tmp_path / "store").covered(["te"]) == {"te": expected["te"]}
+
+
+def test_a_manifest_that_is_no_object(tmp_path):
+    write(tmp_path / "store", blocks())
+    (tmp_path / "store/manifest.json").write_text("[1]")
+    with pytest.raises(XqgError, match="store/manifest.json"):
+        Store(tmp_path / "store")
