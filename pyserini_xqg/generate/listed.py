@@ -25,15 +25,16 @@ _LABELS = (
 _LABEL = "|".join(map(re.escape, sorted(_LABELS, key=len, reverse=True)))
 _HAN = "一二三四五六七八九十"
 _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
-_STRONG = r"(?:\*\*|__|\*)?"
+# Bold or italic, which ends again only where it begins.
+_STRONG, _AGAIN = r"(?P<strong>\*\*|__|\*)?", r"(?(strong)(?:\*\*|__|\*)?)"
 _CLOSING = r"(?:[.．。)）\]】〕:：、]|[-–—](?=\s)|\uFE0F?\u20E3)+"
 _NUMBERED = re.compile(
     rf"{_STRONG}[(（\[【〔#]?\s*(?:(?P<label>{_LABEL})\s*(?:no\.?|nr\.?|n[.º°]|№|[#.\-_])?\s*|第)?"
     rf"(?P<number>\d{{1,3}}|[①-⑳❶-❿⓵-⓾]|[{_HAN}](?=[、.．：:])|[a-jA-J](?=[.)])|[ivx]{{1,4}}(?=[.)]))(?:(?<=\d)[问問题題])?"
-    rf"(?P<closing>\s*{_STRONG}\s*{_CLOSING}{_STRONG}|\s*{_STRONG}(?=\s)|(?<=[①-⓾]))\s*",
+    rf"(?P<closing>\s*{_AGAIN}\s*{_CLOSING}{_AGAIN}|\s*{_AGAIN}(?=\s)|(?<=[①-⓾]))\s*",
     re.IGNORECASE,
 )
-_LABELLED = re.compile(rf"{_STRONG}(?:{_LABEL})\s*{_STRONG}\s*[:：]{_STRONG}\s*", re.IGNORECASE)
+_LABELLED = re.compile(rf"{_STRONG}(?:{_LABEL})\s*{_AGAIN}\s*[:：]{_AGAIN}\s*", re.IGNORECASE)
 _BULLET = re.compile(
     r"(?:[-*•‣▪●○◦–—·➤➢►▶→+]|\\-)[ \t\u00a0\u3000]+|[•‣▪●・➤➢►▶]\s*|[-–—](?=[^\W\d])"
 )
@@ -77,7 +78,7 @@ def items_of(lines: Sequence[str], count: int) -> list[str]:
         if (
             len(places) == count < len(lines)
             and places == list(range(places[0], places[0] + count))
-            and (mark is not _number_of or _in_turn([_number_of(lines[p]) for p in places]))
+            and (mark is not _number_of or _in_turn([lines[place] for place in places]))
         ):
             return [lines[place] for place in places]
     return list(lines)
@@ -92,7 +93,7 @@ def unlisted(items: Sequence[str], language: str) -> list[str]:
     found = [item.strip() for item in items]
     name = re.escape(NAMES.get(language.split("-")[0], language))
     tongue = re.compile(
-        rf"{_STRONG}[(\[]?(?:{name}|{re.escape(language)})(?:[)\]]{_STRONG}[:：]?|{_STRONG}\s*[:：]){_STRONG}\s*",
+        rf"{_STRONG}[(\[]?(?:{name}|{re.escape(language)})(?:[)\]]{_AGAIN}[:：]?|{_AGAIN}\s*[:：]){_AGAIN}\s*",
         re.IGNORECASE,
     )
     steps: tuple[Callable[[list[str]], list[str] | None], ...] = (
@@ -160,14 +161,15 @@ def _unquoted(texts: list[str]) -> list[str] | None:
 
 def _unnumbered(texts: list[str]) -> list[str] | None:
     found = [_NUMBERED.match(text) for text in texts]
-    if not _in_turn([_number_of(text) for text in texts]):
+    if not _in_turn(texts):
         return None
     marks = [match for match in found if match]
     rests = [text[match.end() :] for text, match in zip(texts, marks, strict=True)]
     if len(texts) == 1 and not marks[0]["label"]:
         # One line does not count: "1. maailmansota", "A. Lincoln" and "1 Peter" are no marks.
         closing = marks[0]["closing"].strip("*_ ")
-        ordinal = closing in (".", "-") and rests[0][:1].islower()
+        bold = marks[0]["strong"]
+        ordinal = closing in (".", "-") and rests[0][:1].islower() and not bold
         if not closing or ordinal or not marks[0]["number"].isdecimal():
             return None
     return rests if all(rests) else None
@@ -199,10 +201,14 @@ def _value(number: str) -> int:
     return round(unicodedata.numeric(number, -1.0))
 
 
-def _in_turn(numbers: Sequence[int | None]) -> bool:
-    """Whether numbers count from 0 or 1."""
+def _in_turn(lines: Sequence[str]) -> bool:
+    """Whether the lines' numbers count from 0 or 1, all in digits or all in letters."""
+    numbers = [_number_of(line) for line in lines]
+    marks = [_NUMBERED.match(line) for line in lines]
+    kinds = {mark["number"].isdecimal() for mark in marks if mark}
     return (
         bool(numbers)
+        and len(kinds) == 1
         and numbers[0] in (0, 1)
         and all(
             after is not None and before is not None and after == before + 1

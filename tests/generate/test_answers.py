@@ -44,6 +44,7 @@ HONEST = [
     ["1. maailmansota, milloin?"],
     ["2. maailmansota milloin?", "Mikä oli 1. maailmansota?"],
     ["12. joulukuuta mitä?"],
+    ["A. Lincoln: missä?", "2. Weltkrieg: milloin?"],
     ["A. Lincoln: missä?"],
     ['"Titanic" vai "Avatar"?'],
     ["'Tis what?"],
@@ -105,7 +106,7 @@ def test_statements_are_no_questions(language, line, good):
 WORDS = st.sampled_from("organ pipes Lahti built in who of Berta's 1701 3.5 12:30 lake's".split())
 STARTS = st.sampled_from([
     "", "1984 ", "3.5 mm ", "12:30 ", "C# ", "-5 ", "2. Weltkrieg ", "A. Lincoln ", "7 ", "100. ",
-    "1/2 ", "*args ", "#metoo ", "e.g. ", "[Ru] ", "1. maailmansota ", "$5 ", "+358 ", "'Tis ",
+    "1/2 ", "*args ", "#metoo ", "e.g. ", "[Ru] ", "$5 ", "+358 ", "'Tis ",
     "1,000 ", "90's ", "U.S. ", "What is ", "Here is ", "Question time ", "Query by ",
 ])  # fmt: skip
 INSIDE = st.sampled_from([
