@@ -15,6 +15,7 @@ from pyserini_xqg.base.errors import XqgError, run_command
 FIRST = {
     "demo": "the whole pipeline on a small collection, in a minute",
     "doctor": "what is installed, whether it works, and how to mend what does not",
+    "advise": "do generated queries help here? all of the below, and the answer in 15 lines",
     "generate": "queries for your passages, from a model or a chat server",
     "filter": "queries that are noise, taken out",
     "encode": "passages and queries to an embedding store",
