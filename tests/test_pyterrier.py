@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 pt = pytest.importorskip("pyterrier", reason="needs the extra pyterrier")
@@ -127,3 +130,13 @@ def test_doc2querys_own_column_needs_a_language(model_dir, tmp_path):
     with pytest.raises(XqgError, match="document 1: expected docno and text"):
         XqgStore(tmp_path / "t", str(model_dir)).index([{"docid": "a"}])
     build_index(Store([tmp_path / "s"]), tmp_path / "i", Fusion("mean", 0.4))
+
+
+def test_no_java_is_started_for_a_dense_index(routed):
+    """So that PyTerrier can start its own, with Terrier in it."""
+    script = (
+        "import sys\nfrom pyserini_xqg.pyterrier import XqgRetriever\n"
+        f"XqgRetriever({str(routed)!r}).search('w1')\n"
+        "import pyterrier as pt\nassert not pt.java.started()\nassert 'jnius' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
