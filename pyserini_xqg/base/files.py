@@ -165,6 +165,20 @@ def parsed_rows(
             yield where, parse(line.content, where)
 
 
+def refuse_around(path: str | Path) -> None:
+    """Refuse an output that is the working folder, or one around it: replacing it loses all.
+
+    Raises
+    ------
+    XqgError
+    """
+    if Path.cwd().is_relative_to(Path(path).resolve()):
+        raise XqgError(
+            f"{str(path)!r} is the folder that this runs in, or one around it; give the name of a "
+            "new one, such as " + str(Path(path) / "NAME")
+        )
+
+
 def refuse_existing(path: str | Path, overwrite: bool) -> None:
     """Refuse an output that is there, unless it may be replaced.
 
@@ -172,6 +186,7 @@ def refuse_existing(path: str | Path, overwrite: bool) -> None:
     ------
     XqgError
     """
+    refuse_around(path)
     if os.path.lexists(path) and not overwrite:
         raise XqgError(f"{path} exists; give another name, or --overwrite to replace it")
 

@@ -12,7 +12,14 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import digest, read_json, refuse_existing, sync, write_json
+from pyserini_xqg.base.files import (
+    digest,
+    read_json,
+    refuse_around,
+    refuse_existing,
+    sync,
+    write_json,
+)
 from pyserini_xqg.base.names import check_names
 
 #: What a finished folder must still lose; there only between its last two moments.
@@ -44,6 +51,7 @@ class OutputFolder:
     """
 
     def __init__(self, path: str | Path, manifest: str, *, overwrite: bool = False) -> None:
+        refuse_around(path)
         self.path = Path(path)
         self.partial = self.path.with_name(self.path.name + ".partial")
         self.work = self.partial / "work"

@@ -230,9 +230,12 @@ def docid_of(row: dict[str, Any], where: str, field: str | None = None) -> str:
         If there is none, or white space in it.
     """
     names = (field,) if field else DOCID_FIELDS
-    docid = next((row[name] for name in names if name in row), None)
+    name = next((name for name in names if name in row), "")
+    docid = row.get(name)
     if isinstance(docid, int) and not isinstance(docid, bool):
         docid = str(docid)
+    if name and not isinstance(docid, str):
+        raise XqgError(f"{where}: {name!r} is {_found(docid)}; expected a string, or an integer")
     if not isinstance(docid, str):
         raise XqgError(
             f"{where}: no docid; expected a string in {' or '.join(names)}, found "

@@ -150,9 +150,12 @@ def topic_of(row: dict[str, Any], where: str, language: str | None = None) -> To
     XqgError
         Naming `where`, for a row that lacks a field or has another type in it.
     """
-    qid = next((row[name] for name in QID_FIELDS if name in row), None)
+    name = next((name for name in QID_FIELDS if name in row), "")
+    qid = row.get(name)
     if isinstance(qid, int) and not isinstance(qid, bool):
         qid = str(qid)
+    if name and not isinstance(qid, str):
+        raise XqgError(f"{where}: {name!r} is {qid!r:.60}; expected a string, or an integer")
     if not isinstance(qid, str):
         raise XqgError(
             f"{where}: no topic id; expected a string in {_either(QID_FIELDS)}, found "

@@ -68,7 +68,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not is_ours(path):
-        partial = path.with_name(path.name + ".partial")
+        partial = path.parent / f"{path.name}.partial"
         hint = (
             f"; {partial} is an unfinished one: run its command again"
             if partial.is_dir()

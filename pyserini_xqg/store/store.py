@@ -195,7 +195,7 @@ def joined_digest(digests: Sequence[str]) -> str:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     if not (path / MANIFEST).is_file():
-        partial = path.with_name(path.name + ".partial")
+        partial = path.parent / f"{path.name}.partial"
         hint = (
             f"; {partial} is an unfinished one: run its encode command again"
             if partial.is_dir()

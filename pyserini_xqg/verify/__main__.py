@@ -33,7 +33,7 @@ def verify(path: Path, settings: Settings) -> Iterator[Check]:
     from pyserini_xqg.verify.indexes import verify_index
     from pyserini_xqg.verify.stores import verify_store
 
-    partial = path.with_name(path.name + ".partial")
+    partial = path.parent / f"{path.name}.partial"
     if path.name.endswith(".partial") and path.is_dir():
         yield _unfinished(path)
     elif (path / STORE).is_file():

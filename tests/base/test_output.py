@@ -9,6 +9,7 @@ import pytest
 
 from pyserini_xqg.base import output
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.base.output import OutputFolder
 
 PLAN = {"alpha": 0.1, "input": "abc"}
@@ -136,3 +137,16 @@ def test_the_old_folder_goes_even_if_replacing_it_was_broken_off(tmp_path):
         folder.start(PLAN, {"data": b"2"})
         folder.finish({})
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("path", [".", "..", "", "../..", "/", "./", "../inside"])
+def test_the_folder_that_this_runs_in_is_no_output(tmp_path, monkeypatch, path):
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "mine").touch()
+    monkeypatch.chdir(tmp_path / "inside")
+    for overwrite in (False, True):
+        with pytest.raises(XqgError, match=f"'{path}' is the folder that this runs in, or one"):
+            OutputFolder(path, "manifest.json", overwrite=overwrite)
+        with pytest.raises(XqgError, match="is the folder that this runs in"):
+            refuse_existing(path, overwrite)
+    assert (tmp_path / "inside" / "mine").exists()
