@@ -141,3 +141,23 @@ def test_what_the_command_refuses(files, topics, tmp_path, capsys):
         main([*arguments, str(other), "--no-check"])
     with pytest.raises(XqgError, match="--by-query writes one run's scores; found 2 runs"):
         main([*arguments, str(other), "--by-query", str(tmp_path / "scores.csv")])
+
+
+def test_a_picture_of_the_means():
+    from matplotlib.figure import Figure
+
+    from pyserini_xqg.evaluate.trec.plot import means_plot
+    from pyserini_xqg.evaluate.trec.scores import Scores
+
+    scores = {
+        "plain.run": Scores(80.9, (77.8, 84.0), {}, {}),
+        "new.run": Scores(88.7, (86, 91), {}, {}),
+    }
+    plot = means_plot("rr-10", "RR@10, %", scores)
+    axes = Figure().add_subplot()
+    plot.draw(axes)
+    assert plot.name == "rr-10-means"
+    assert [bar.get_width() for bar in axes.patches] == [80.9, 88.7]
+    assert [text.get_text() for text in axes.texts] == ["80.9", "88.7"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(scores)
+    assert axes.yaxis_inverted()  # the first stands above

@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 #: Mean RR@10 over the test half's topics, and in Spanish; shares of one.
-PINNED = {"plain": (0.809, 0.0), "defaults": (0.884, 0.0)}
+PINNED = {"plain": (0.8087, 0.8975), "defaults": (0.8872, 0.9245)}
 #: trec_eval's reciprocal rank of the Spanish topics: dense, BM25, and both interpolated.
-STOCK = {"dense": 0.0, "bm25": 0.0, "fused": 0.0}
+STOCK = {"dense": 0.9251, "bm25": 0.8366, "fused": 0.8908}
 
 
 def run(module, *words):

@@ -10,6 +10,7 @@ import numpy as np
 from pyserini_xqg.evaluate.report.sections import Cell, Plot, Section, Table
 from pyserini_xqg.evaluate.resource.ceiling import (
     ByCluster,
+    Rho,
     even_share,
     headroom,
     means,
@@ -127,7 +128,12 @@ def measures_table(found: Mapping[str, tuple[Mapping[str, Gain], Gain, ByCluster
         samples = resampled(clusters)
         now = means(clusters, np.ones((1, len(clusters.topics))))
         rho_gain = rho(now[0], now[1], samples[0], samples[1])
-        rho_share = rho(now[0], headroom(*now), samples[0], headroom(*samples))
+        # With one relevant passage precision at k ends at 1 / k: 100 is not what there is to gain.
+        rho_share = (
+            Rho(None)
+            if measure.startswith("P@")
+            else rho(now[0], headroom(*now), samples[0], headroom(*samples))
+        )
         of_groups = (gain.gain for gain in gains.values())
         cells: list[Cell] = [measure, everything.baseline, everything.gain, *of_groups]
         rows.append([*cells, rho_gain.value, rho_share.value])
@@ -144,7 +150,8 @@ def measures_table(found: Mapping[str, tuple[Mapping[str, Gain], Gain, ByCluster
         intervals=intervals,
         interval_format="[{:.2g}, {:.2g}]",
         note="95 % bootstrap intervals, clusters of topics resampled. Correlations: of the gain, "
-        "and of its share of what the baseline leaves, with the baseline score.",
+        "and of its share of what the baseline leaves, with the baseline score; no share for "
+        "precision, which cannot reach 100 %.",
     )
 
 

@@ -19,6 +19,7 @@ from pyserini_xqg.evaluate.trec.measures import (
     file_name,
     score_by_topic,
 )
+from pyserini_xqg.evaluate.trec.plot import means_plot
 from pyserini_xqg.evaluate.trec.scores import scores_of, scores_table
 from pyserini_xqg.evaluate.trec.trec_eval import check_with_trec_eval
 
@@ -76,23 +77,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not args.no_check:
             checked = check_with_trec_eval(collection.qrels, run, scores[name])
     text.append("Not checked against trec_eval (--no-check)." if args.no_check else checked)
-    tables = [
-        scores_table(
-            f"{measure}, %",
-            file_name(measure),
-            {
-                name: scores_of(collection, of_run[measure], mean_of, args.by)
-                for name, of_run in scores.items()
-            },
-            collection,
-            mean_of,
-            args.by,
-        )
+    found = {
+        measure: {
+            name: scores_of(collection, of_run[measure], mean_of, args.by)
+            for name, of_run in scores.items()
+        }
         for measure in measures
+    }
+    tables = [
+        scores_table(f"{measure}, %", file_name(measure), of, collection, mean_of, args.by)
+        for measure, of in found.items()
     ]
+    first = measures[0]
+    plots = [means_plot(file_name(first), f"{first}, %", found[first])]
     if args.by_query:
         write_by_query(args.by_query, next(iter(scores.values())))
     title = f"Scores by {'language' if args.by == 'lang' else args.by}"
     publish(
-        [Section(title, text, tables)], args.output, title, overwrite=args.overwrite, full=args.full
+        [Section(title, text, tables, plots)],
+        args.output,
+        title,
+        overwrite=args.overwrite,
+        full=args.full,
     )
