@@ -9,6 +9,7 @@ from dataclasses import replace
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.languages import add_languages_option
+from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.in_memory import TYPES
@@ -76,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     text.add_argument(
         "--queries", nargs="+", default=[], help="generated queries; none indexes passages only"
     )
+    add_language_option(text, "of queries whose rows do not say theirs: plain lists, TSV")
     text.add_argument(
         "--fields",
         nargs="+",
@@ -110,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.output,
             queries=args.queries,
             languages=args.languages,
+            language=args.language,
             fields=args.fields,
             analyzer=args.analyzer,
             passage_times=args.passage_times,
@@ -118,10 +121,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             overwrite=args.overwrite,
         )
         return
-    if not args.embeddings or args.corpus or args.queries:
+    if not args.embeddings or args.corpus or args.queries or args.language:
         raise XqgError(
-            "give --embeddings (a store made by python -m pyserini_xqg.encode); --corpus "
-            "and --queries go with --to bm25"
+            "give --embeddings (a store made by python -m pyserini_xqg.encode); --corpus, "
+            "--queries and --language go with --to bm25"
         )
     _check_options(args)
     from pyserini_xqg.base.files import refuse_existing

@@ -39,6 +39,7 @@ def build_bm25(
     passage_times: int = 1,
     query_times: int = 1,
     threads: int = 1,
+    language: str | None = None,
     ignore_unknown: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -49,7 +50,7 @@ def build_bm25(
 
     Parameters
     ----------
-    corpus, queries, languages, ignore_unknown, overwrite
+    corpus, queries, languages, language, ignore_unknown, overwrite
         As in `pyserini_xqg.encode.corpus.encode_corpus`.
     output : path-like
         The Lucene folder to make; ``xqg.json`` in it records the analyzer.
@@ -80,8 +81,9 @@ def build_bm25(
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         folder.discard()  # Lucene does not resume: it begins anew, and takes minutes, not days
         join = Join(
-            corpus, queries, folder.work, languages=languages, ignore_unknown=ignore_unknown
-        )
+            corpus, queries, folder.work, languages=languages, language=language,
+            ignore_unknown=ignore_unknown,
+        )  # fmt: skip
         folder.start({}, {})
         writer = TextWriter(folder.partial, lucene_analyzer, searched_field(analyzer), threads)
         with Progress(join.passages, "indexing") as bar:
@@ -208,9 +210,9 @@ def _analysis(analyzer: str) -> tuple[Callable[[str], str], Any]:
     """What we do to a text before Lucene does, and Lucene's analyzer."""
     if analyzer == NGRAMS:
         return ngrams, java_class("org.apache.lucene.analysis.core.WhitespaceAnalyzer")()
-    from jnius import JavaException
-
     languages = java_class("io.anserini.analysis.AnalyzerMap")
+    from jnius import JavaException  # not before: importing it starts whatever Java there is
+
     known = languages.analyzerMap
     # English is Anserini's default and not in its map; what is not there would silently become it.
     if analyzer != "en" and not known.containsKey(analyzer):

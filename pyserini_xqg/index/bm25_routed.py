@@ -25,6 +25,7 @@ def build_routed_bm25(
     queries: Sequence[str | Path],
     languages: Sequence[str] | None = None,
     analyzer: str = NGRAMS,
+    language: str | None = None,
     ignore_unknown: bool = False,
     overwrite: bool = False,
     **options: Any,
@@ -33,7 +34,7 @@ def build_routed_bm25(
 
     Parameters
     ----------
-    corpus, output, queries, languages, ignore_unknown, overwrite
+    corpus, output, queries, languages, language, ignore_unknown, overwrite
         As in `build_bm25`.
     analyzer : str
         As there, for every index; or `OWN`, where the index over all has n-grams.
@@ -52,8 +53,9 @@ def build_routed_bm25(
     prepare()
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
         join = Join(
-            corpus, queries, folder.work, languages=languages, ignore_unknown=ignore_unknown
-        )
+            corpus, queries, folder.work, languages=languages, language=language,
+            ignore_unknown=ignore_unknown,
+        )  # fmt: skip
         chosen, digests = join.languages, join.digests
         join.close()
         folder.start({"inputs": digests, "languages": chosen, "analyzer": analyzer, **options}, {})
@@ -68,6 +70,7 @@ def build_routed_bm25(
                 queries=queries,
                 languages=chosen if route == FALLBACK else [route],
                 analyzer=_analyzer(analyzer, route),
+                language=language,
                 ignore_unknown=ignore_unknown,
                 **options,
             )

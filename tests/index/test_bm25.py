@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.__main__ import main as index_main
 from pyserini_xqg.index.bm25 import build_bm25, ngrams
 from pyserini_xqg.plugin import Bm25Searcher
 from pyserini_xqg.search.searcher import open_searcher
@@ -184,3 +187,37 @@ def test_how_often_passages_and_queries_count(write_jsonl, tmp_path):
     assert best == {(3, 1): ["p", "q"], (1, 3): ["q", "p"], (0, 1): ["q"]}
     with pytest.raises(XqgError, match="--passage-times 0 --query-times 0: expected numbers"):
         build_bm25(corpus, tmp_path / "j", passage_times=0, query_times=0)
+
+
+@pytest.mark.parametrize("analyzer", ["en", "fi", "ngrams"])
+def test_what_java_and_python_call_empty_is_one(write_jsonl, tmp_path, capsys, analyzer):
+    # Python strips U+3000, NBSP and U+0085, Java's trim control characters; either drops some.
+    texts = ["\u3000", "\u00a0", "\x01\x1f", "\x00", "", "...", "\x1c\x85\u2028", "\u200b"]
+    rows = [{"docid": f"d{number}", "text": text} for number, text in enumerate(texts)]
+    corpus = write_jsonl("c.jsonl", [{"docid": "w", "text": "a lake"}, *rows])
+    build_bm25(corpus, tmp_path / "i", analyzer=analyzer)
+    assert f"note: {len(texts)} passages have no words" in capsys.readouterr().err
+    assert json.loads((tmp_path / "i" / "xqg.json").read_text())["passages"] == len(texts) + 1
+    assert Bm25Searcher(tmp_path / "i").num_docs == len(texts) + 1
+    assert [hit.docid for hit in Bm25Searcher(tmp_path / "i").search("lake")] == ["w"]
+
+
+def test_queries_in_tsv(write_jsonl, tmp_path):
+    corpus = write_jsonl("c.jsonl", [{"docid": "p", "text": "lake"}, {"docid": "q", "text": "x"}])
+    (tmp_path / "q.tsv").write_text("q\tjärvi\nq\tvesi\n")
+    command = ["--to", "bm25", "--corpus", str(corpus), "--queries", str(tmp_path / "q.tsv"),
+               "--output", str(tmp_path / "i")]  # fmt: skip
+    with pytest.raises(XqgError, match="'query' does not say its language; "):
+        index_main(command)
+    index_main([*command, "--language", "fi"])
+    assert [hit.docid for hit in Bm25Searcher(tmp_path / "i").search("vesi")] == ["q"]
+
+
+def test_java_is_chosen_before_it_starts(write_jsonl, tmp_path):
+    # In a process of its own: what a test before this one has started is no longer chosen.
+    corpus = write_jsonl("c.jsonl", [{"docid": "p", "text": "lakes"}])
+    words = ["--to", "bm25", "--corpus", str(corpus), "--analyzer", "en", "--output", "i"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pyserini_xqg.index", *words], cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
