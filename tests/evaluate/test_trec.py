@@ -150,8 +150,8 @@ def test_a_picture_of_the_means():
     from pyserini_xqg.evaluate.trec.scores import Scores
 
     scores = {
-        "plain.run": Scores(80.9, (77.8, 84.0), {}, {}),
-        "new.run": Scores(88.7, (86, 91), {}, {}),
+        "plain.run": Scores({}, {}, 80.9, (77.8, 84.0)),
+        "new.run": Scores({}, {}, 88.7, (86.0, 91.0)),
     }
     plot = means_plot("rr-10", "RR@10, %", scores)
     axes = Figure().add_subplot()
