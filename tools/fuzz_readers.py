@@ -8,12 +8,14 @@ one again.
 
 Whatever bytes a file holds, a reader must give its rows, or an error of ours that begins with the
 file's name, and leave nothing beside the file. The first byte of an input picks the reader; the
-rest is the file. The first inputs are rows of the small collection that comes with the package.
+rest is the file. The first inputs are rows of the small collection that comes with the package, and
+the files that say what a model's folder, a store or an index is.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -32,6 +34,9 @@ with atheris.instrument_imports(include=["pyserini_xqg"]):
     from pyserini_xqg.collection.runs import read_run, stream_corpus
     from pyserini_xqg.collection.tables import QUERIES, read_rows
     from pyserini_xqg.collection.topics import read_topics
+    from pyserini_xqg.encoder.folder import read_folder
+    from pyserini_xqg.encoder.spec import EncoderSpec
+    from pyserini_xqg.encoder.weights import check_header
     from pyserini_xqg.evaluate.by_query import read_by_query
     from pyserini_xqg.evaluate.xor.predictions import read_gold, read_predictions
     from pyserini_xqg.index.manifest import read_manifest
@@ -49,6 +54,45 @@ def read_queries(path: Path) -> None:
         queries_of(row, where, language="te")
 
 
+#: What a model's folder says of itself, in sentence-transformers' files.
+FOLDER = {
+    "modules.json": [
+        {"type": "sentence_transformers.models.Transformer", "path": ""},
+        {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+        {"type": "sentence_transformers.models.Dense", "path": "2_Dense"},
+        {"type": "sentence_transformers.models.Normalize", "path": "3_Normalize"},
+    ],
+    "1_Pooling/config.json": {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True},
+    "2_Dense/config.json": {
+        "in_features": 16,
+        "out_features": 8,
+        "bias": True,
+        "activation_function": "torch.nn.modules.activation.Tanh",
+    },
+    "sentence_bert_config.json": {"max_seq_length": 64, "do_lower_case": False},
+    "tokenizer_config.json": {"model_max_length": 512},
+    "config_sentence_transformers.json": {"prompts": {"query": "q: ", "document": "d: "}},
+}
+ENCODER = {"pooling": "mean", "l2_norm": True, "max_length": 64, "query_model": "query"}
+
+
+def in_its_folder(name: str, read: Callable[[Path], object], path: Path) -> None:
+    """Read a model's folder whose file of this name is the input, the others as they should be."""
+    with tempfile.TemporaryDirectory() as work:
+        for other, content in FOLDER.items():
+            (Path(work) / other).parent.mkdir(exist_ok=True)
+            (Path(work) / other).write_text(json.dumps(content))
+        (Path(work) / name).write_bytes(path.read_bytes())
+        try:
+            read(Path(work))
+        except XqgError as error:
+            raise XqgError(f"{path}: {error}") from None
+
+
+def resolve(folder: Path) -> None:
+    EncoderSpec.resolve(str(folder))
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "corpus.jsonl": read_corpus,
     "corpus.tsv": read_corpus,
@@ -64,6 +108,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "predictions.json": read_predictions,
     "scores.csv": read_by_query,
     "a.run": read_run,
+    "model.safetensors": check_header,
+    "xqg_encoder.json": partial(in_its_folder, "xqg_encoder.json", resolve),
+    **{name.replace("/", "-"): partial(in_its_folder, name, read_folder) for name in FOLDER},
     "xqg.json": lambda path: read_manifest(path.parent),
     "manifest.json": lambda path: Store(path.parent),
 }
@@ -77,6 +124,11 @@ SEEDS = {
     "predictions.json": b'[{"id": "te-1", "lang": "te", "ctxs": ["a", "b"]}]',
     "scores.csv": b"qid,RR@10\nte-1,0.5\n",
     "a.run": b"te-1 Q0 d1 1 0.5 tag\nte-1 Q0 d2 2.0 2.5e-1 tag\n",
+    **{name.replace("/", "-"): json.dumps(content).encode() for name, content in FOLDER.items()},
+    "xqg_encoder.json": json.dumps(ENCODER).encode(),
+    "model.safetensors": (72).to_bytes(8, "little")
+    + b'{"a.weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'.ljust(72)
+    + bytes(8),
     "xqg.json": b'{"format": 1, "kind": "routed", "of": "flat", "routes": {"te": "te"}, '
     b'"fallback": "all", "encoder": {"model": "m"}, "languages": {"te": 2}}',
     "manifest.json": b'{"format": 1, "encoder": {"model": "m"}, "passages": 1, "dimension": 4, '

@@ -24,7 +24,12 @@ def check_names(names: Iterable[Any], where: str | Path) -> None:
     XqgError
     """
     for name in names:
-        if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0:"):
+        if (
+            not isinstance(name, str)
+            or name in ("", ".", "..")
+            or set(name) & set("/\\\0:")
+            or len(name) > 100
+        ):
             raise XqgError(
                 f"{where} names {name!r}, which is no name inside its folder: it was changed by "
                 "hand, or is not to be trusted; make it again, or fetch it again"

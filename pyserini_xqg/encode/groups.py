@@ -252,6 +252,7 @@ def encoder_from(
         batch_size=model.batch_size,
         trust_remote_code=model.trust_remote_code,
     )
+    encoder.check_sides()
     print(spec.described(encoder.longest), file=sys.stderr)
     if "pooling" not in spec.sources:
         print(

@@ -119,6 +119,17 @@ class Encoder:
         """As `longest`, of a query."""
         return self._query_side.longest
 
+    def check_sides(self) -> None:
+        """Refuse, before any work, a model that cannot encode both passages and queries.
+
+        Raises
+        ------
+        XqgError
+            For one side of DPR where the other is not given.
+        """
+        self._passage_side.check_side("passage", self.spec)
+        self._query_side.check_side("query", self.spec)
+
     def _warn_of_cuts(self) -> None:
         """Say where a length that somebody chose is more than the model can read."""
         defaults = {field.name: field.default for field in fields(self.spec)}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.names import check_names
 
 #: sentence-transformers' names of the poolings that we compute.
 _POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
@@ -119,9 +120,7 @@ def _modules(listing: Path) -> list[tuple[str, str]]:
         rows = [(str(row["type"]).rpartition(".")[2], str(row["path"])) for row in found]
     except (KeyError, TypeError):
         raise XqgError(f"{listing}: expected a list of parts with type and path") from None
-    for _, place in rows:
-        if Path(place).is_absolute() or ".." in Path(place).parts:
-            raise XqgError(f"{listing} names {place!r}, which is not inside its folder")
+    check_names([place for _, place in rows if place], listing)
     if not rows:
         raise XqgError(f"{listing}: no parts")
     return rows
@@ -188,7 +187,7 @@ def _layer(place: Path) -> Layer:
         raise XqgError(f"{path}: the activation function {activation} is not one of torch's own")
     try:
         size = int(config["in_features"]), int(config["out_features"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise XqgError(f"{path}: expected in_features and out_features") from None
     return Layer(place, size, bool(config.get("bias", True)), activation.rpartition(".")[2])
 
@@ -212,5 +211,5 @@ def _object(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise XqgError(f"{path}: damaged, or missing ({error})") from None

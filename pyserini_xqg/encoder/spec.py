@@ -190,6 +190,8 @@ class EncoderSpec:
 
 
 def _check_known(spec: type[EncoderSpec], values: Mapping[str, Any], where: str) -> None:
+    if "model" not in values:
+        raise XqgError(f"{where}: the encoder has no model")
     known = {one.name for one in fields(spec)} - {"sources"}
     if unknown := sorted(set(values) - known):
         raise XqgError(
@@ -224,7 +226,7 @@ def _saved(folder: Path, *, pooling_given: bool) -> dict[str, Any]:
 def _read_spec(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise XqgError(f"{path}: damaged ({error})") from None
     if not isinstance(values, dict):
         raise XqgError(f"{path}: expected a JSON object")

@@ -15,6 +15,9 @@ _POINTER = b"version https://git-lfs"
 _SINGLE = ("model.safetensors", "pytorch_model.bin")
 _LIST = ".index.json"
 _WHOLE_NUMBERS = ("I", "U", "BOOL")
+_DAMAGED = (
+    ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 _COUNTERS = ("_ids", "num_batches_tracked", "masked_bias", ".attn.bias", ".attention.bias")
 
 
@@ -76,7 +79,7 @@ def _listed(folder: Path, listing: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(listing.read_text(encoding="utf-8"))["weight_map"].values()))
         files = [folder / name for name in names]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _DAMAGED as error:
         raise XqgError(f"{listing}: damaged ({error!r}); fetch it again") from None
     for name, file in zip(names, files, strict=True):
         if Path(name).name != name:  # what was downloaded reads nothing outside its own folder
@@ -107,7 +110,7 @@ def check_header(file: Path) -> Mapping[str, Any]:
                 raise ValueError(f"{size} bytes, expected {8 + length + end}")
             for name, entry in header.items():
                 _check_type(name, str(entry["dtype"]))
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except _DAMAGED as error:
             reason = error if type(error) is ValueError else repr(error)
             raise XqgError(
                 f"{file}: not weights, or cut short ({reason}); fetch it again"

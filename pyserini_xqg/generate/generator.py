@@ -72,6 +72,11 @@ class Generator:
         self._tokenizer = load_tokenizer(named)
         kind = SEQ2SEQ if settings.kind == "seq2seq" else CAUSAL
         model = load_model(named, kind, self._tokenizer)
+        if kind is SEQ2SEQ and getattr(model.config, "decoder_start_token_id", None) is None:
+            raise named.error(
+                "its config.json has no decoder_start_token_id, which all have that were trained "
+                "to generate"
+            )
         try:
             model.to(device=device, dtype=getattr(torch, settings.dtype))
         except torch.OutOfMemoryError:
