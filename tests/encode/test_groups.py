@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import odd_models as odd
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.encode.groups import parse_groups
+from pyserini_xqg.encode.groups import encoder_from, parse_groups
 
 COMMAND = "input --corpus C output --embeddings E --to-faiss encoder --encoder M --l2-norm"
 
@@ -59,3 +60,35 @@ def test_help_names_every_group(capsys):
     assert stop.value.code == 0
     said = capsys.readouterr().out
     assert all(option in said for option in ("--corpus", "--embeddings", "--encoder", "--queries"))
+
+
+def options_of(command):
+    return parse_groups(f"input --corpus C output --embeddings S encoder {command}".split()).encoder
+
+
+def test_where_settings_come_from_is_said_before_the_work(model_dir, tmp_path, capsys):
+    encoder_from(options_of(f"--encoder {model_dir} --device cpu --max-length 40"))
+    line, note = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f'encoder {model_dir}; default: pooling "cls", ')
+    assert line.endswith("; given: max_length 40")
+    assert note.startswith(f"note: how {model_dir} pools is not known: taking Pyserini's default")
+    encoder_from(options_of(f"--encoder {model_dir} --device cpu --pooling mean --l2-norm"))
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert 'given: pooling "mean", l2_norm true' in line
+    odd.sentence_transformer(model_dir, tmp_path / "st")
+    encoder_from(options_of(f"--encoder {tmp_path / 'st'} --device cpu --max-length 6"))
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert 'folder: pooling "mean", l2_norm true' in line
+    assert "note:" not in line
+
+
+def test_one_side_of_dpr_is_refused_before_the_work(model_dir, tmp_path):
+    from transformers import DPRConfig, DPRContextEncoder
+
+    folder = odd.copy_of(model_dir, tmp_path / "context")
+    DPRContextEncoder(DPRConfig(
+        vocab_size=64, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=16, max_position_embeddings=64,
+    )).save_pretrained(folder)  # fmt: skip
+    with pytest.raises(XqgError, match="side of DPR for passages, .*with --query-encoder"):
+        encoder_from(options_of(f"--encoder {folder} --device cpu"))

@@ -109,6 +109,24 @@ def test_models_that_do_not_fit_are_refused(t5, chat, model_dir):
         Settings.resolve(str(t5), ["no code"])
 
 
+def test_an_encoder_is_no_generator(model_dir):
+    with pytest.raises(XqgError, match="a model of type 'bert'; expected one of t5, mt5, umt5"):
+        Settings.resolve(str(model_dir), ["te"])
+
+
+def test_a_t5_that_nobody_trained_to_generate(t5, tmp_path):
+    from odd_models import change_json, copy_of
+
+    from pyserini_xqg.generate.generator import Generator
+
+    folder = copy_of(t5, tmp_path / "t5")
+    change_json(folder / "config.json", decoder_start_token_id=None)
+    with pytest.raises(XqgError, match="no decoder_start_token_id"):
+        Generator(Settings.resolve(str(folder), ["te"]), "cpu")
+    with pytest.raises(XqgError, match="--device gpu: no such device; there is cpu"):
+        Generator(Settings.resolve(str(t5), ["te"]), "gpu")
+
+
 def test_an_encoder_decoder_of_another_family_is_refused(tmp_path):
     from transformers import BartConfig
 
