@@ -42,7 +42,7 @@ def flipped(content: bytes, place: float, value: int) -> bytes:
 
 def renamed(content: bytes, place: float) -> bytes:
     """One key of a JSON object, at any depth, under another name."""
-    keys = [part for part in content.split(b'"')[1::2]]
+    keys = content.split(b'"')[1::2]
     key = keys[min(int(place * len(keys)), len(keys) - 1)]
     return content.replace(b'"' + key + b'":', b'"' + key[::-1] + b'x":', 1)
 
@@ -78,8 +78,7 @@ def outcome(folder, expected, probes):
         try:
             encoder, found = vectors(folder)
         except XqgError as error:
-            assert "\n" not in str(error)
-            return "refused"
+            return "refused" if "\n" not in str(error) else "refused at length"
         if found.shape == expected.shape and np.abs(found - expected).max() < 1e-5:
             return "equal"
         try:
@@ -115,7 +114,7 @@ def test_damaged_folders(whole, tmp_path):
         damage(folder, name, how, place, value)
         came = outcome(folder, expected, probes)
         counts[how, came] += 1
-        if came == "other":
+        if came in ("other", "refused at length"):
             others.append((name, how, place, value))
 
     one()

@@ -115,12 +115,14 @@ def test_an_encoder_is_no_generator(model_dir):
 
 
 def test_a_t5_that_nobody_trained_to_generate(t5, tmp_path):
-    from odd_models import change_json, copy_of
+    from generate_models import make_t5
+    from odd_models import change_json
 
     from pyserini_xqg.generate.generator import Generator
 
-    folder = copy_of(t5, tmp_path / "t5")
-    change_json(folder / "config.json", decoder_start_token_id=None)
+    folder = make_t5(tmp_path / "t5", "t5")
+    for name in ("config.json", "generation_config.json"):
+        change_json(folder / name, decoder_start_token_id=None)
     with pytest.raises(XqgError, match="no decoder_start_token_id"):
         Generator(Settings.resolve(str(folder), ["te"]), "cpu")
     with pytest.raises(XqgError, match="--device gpu: no such device; there is cpu"):
