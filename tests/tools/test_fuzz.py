@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import json
+import lzma
 import os
 import tempfile
 from codecs import BOM_UTF8
@@ -20,12 +22,18 @@ from hypothesis import strategies as st
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import read_lines, unpacked
 from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.judged import read_qrels
 from pyserini_xqg.collection.records import (
     PassageFormat,
     parse_passage,
     parse_queries,
+    queries_of,
 )
-from pyserini_xqg.collection.topics import parse_topic
+from pyserini_xqg.collection.runs import read_run, stream_corpus
+from pyserini_xqg.collection.tables import QUERIES, read_rows
+from pyserini_xqg.collection.topics import parse_topic, read_topics
+from pyserini_xqg.evaluate.by_query import read_by_query
+from pyserini_xqg.evaluate.xor.predictions import read_gold, read_predictions
 
 EXAMPLES = int(os.environ.get("XQG_FUZZ_EXAMPLES", "150"))
 
@@ -198,3 +206,51 @@ def test_lines_and_gzip(content, packed):
             assert b"".join(x.content for x in lines).replace(BOM_UTF8, b"").split() == kept.split()
         for line in lines:  # each can be found again by its place
             assert next(read_lines(plain, line.offset, line.number)) == line
+
+
+SEEDS = {
+    "a.run": b"te-1 Q0 d1 1 0.5 tag\nte-1 Q0 d2 2.0 2.5e-1 tag\n",
+    "b.run": b"te-1 d1 0.5\nte-1 d2 0.25\n",
+    "qrels.txt": b"te-1 0 d1 1.0\nte-2 0 d1 0\n",
+    "qrels.tsv": b"query-id\tcorpus-id\tscore\nte-1\td1\t1\n",
+    "topics.tsv": b"qid\tlang\tquery\nte-1\tte\ta b\n",
+    "topics.jsonl": b'{"_id": "te-1", "text": "a", "lang": "te"}\n',
+    "topics.xml": b"<top>\n<num> Number: 1\n<title> a &amp; b\n</top>\n",
+    "corpus.tsv": b'id\ttext\ttitle\nd1\t"a ""b"""\tc\n',
+    "queries.tsv": b"docid\tquery\nd1\ta\n",
+    "predictions.json": b'[{"id": "te-1", "lang": "te", "ctxs": ["a"]}]',
+    "gold.jsonl": b'{"id": "te-1", "lang": "te", "answers": ["a", "yes"]}\n',
+    "scores.csv": b"qid,RR@10\nte-1,0.5\n",
+}
+
+
+def read_whole_file(path):
+    """What a command makes of a file of that name."""
+    if path.suffix == ".run":
+        return read_run(path)
+    if path.name.startswith("queries"):
+        return [queries_of(row, where, language="te") for where, row in read_rows([path], QUERIES)]
+    readers = {
+        "qrels": read_qrels, "topics": read_topics, "predictions": read_predictions,
+        "gold": read_gold, "scores": read_by_query, "corpus": lambda p: list(stream_corpus(p)),
+    }  # fmt: skip
+    return readers[path.stem](path)
+
+
+PACK = st.sampled_from([bytes, bytes, gzip.compress, bz2.compress, lzma.compress])
+
+
+@fuzzed
+@given(st.data(), st.sampled_from(sorted(SEEDS)), PACK, st.sampled_from([b"", BOM_UTF8]))
+def test_files_of_every_kind(data, name, pack, mark):
+    content = mark + data.draw(st.just(SEEDS[name]) | mutated(st.just(SEEDS[name])) | JSON | TSV)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        plain = only_our_errors_of(path, lambda: read_whole_file(path))
+        path.write_bytes(pack(content))
+        # Whatever packs it, and with a byte order mark or without, a file says the same.
+        assert only_our_errors_of(path, lambda: read_whole_file(path)) == plain
+        path.write_bytes(content.removeprefix(BOM_UTF8))
+        assert only_our_errors_of(path, lambda: read_whole_file(path)) == plain
+        assert os.listdir(folder) == [name]
