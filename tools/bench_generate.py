@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from machine import describe, peaks, processor
 from transformers import LogitsProcessor, MT5Config, MT5ForConditionalGeneration
 
 from pyserini_xqg.encoder.backends import pack
@@ -109,6 +110,7 @@ def main() -> None:
         f"tokens x {samples} queries x {steps} tokens, {given.threads} thread(s), best of "
         f"{given.repeat}"
     )
+    print(f"{processor()}; {describe(peaks(given.threads))}")
     print(f"transformers.generate      {base:7.2f} s  {queries / base:8.2f} queries/s")
     for what, trim in (("whole vocabulary", False), (f"{given.kept:,} tokens", True)):
         taken = seconds(lambda trim=trim: ours(trim), device)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from bench_encode import make_model, read_questions
-from machine import processor
+from machine import describe, peaks, processor
 
 LENGTH = 256  # tokens of a topic, as stock Pyserini cuts it
 CLOSE = 1e-4  # relative difference of scores under which two hits may change places
@@ -135,6 +135,7 @@ def main() -> None:
     )
     seconds = {name: statistics.median(of) for name, of in taken.items()}
     stock, ours = table
+    print(describe(peaks(given.threads)))
     what = "CPU seconds" if given.clock is time.process_time else "seconds"
     for name, took in seconds.items():
         print(f"{name:<26}{took:>8.1f} {what}{seconds[stock] / took:>8.2f}x")
