@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyserini.search.faiss import FaissSearcher
+from pyserini.search.lucene import LuceneSearcher
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.bm25_text import is_bm25
 from pyserini_xqg.index.effort import Effort, tune_faiss
 from pyserini_xqg.index.faiss_vectors import open_faiss
-from pyserini_xqg.index.manifest import read_manifest
+from pyserini_xqg.index.manifest import MANIFEST, read_manifest
 from pyserini_xqg.index.max_sim import MAX_SIM
 from pyserini_xqg.plugin.encoders import XqgQueryEncoder
 from pyserini_xqg.search.routing import check_routable, routes_of
@@ -41,6 +43,8 @@ class XqgSearcher(FaissSearcher):
         a routed index refuses them.
     trust_remote_code : bool
         Run the Python that comes with the encoder. Never taken from the index.
+    base_index : path-like or None
+        A BM25 index of the same passages, ours or stock Pyserini's, for their texts: `doc`.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class XqgSearcher(FaissSearcher):
         effort: Effort = Effort(),  # noqa: B008 - frozen
         detect: bool = True,
         trust_remote_code: bool = False,
+        base_index: str | Path | None = None,
     ) -> None:
         manifest = read_manifest(index_dir)
         if not of_faiss(manifest):
@@ -74,6 +79,29 @@ class XqgSearcher(FaissSearcher):
             index_dir, device, encoder=encoder, trust_remote_code=trust_remote_code
         )
         super().__init__(str(own), query_encoder)
+        self.ssearcher = None if base_index is None else _open_texts(Path(base_index))
+
+    def doc(self, docid: str | int) -> Any:
+        """As `LuceneSearcher.doc`, from the base index.
+
+        Raises
+        ------
+        XqgError
+            If there is none.
+        """
+        return self._texts().doc(docid)
+
+    def batch_doc(self, docids: Sequence[str], threads: int = 1) -> Any:
+        """As `LuceneSearcher.batch_doc`, from the base index."""
+        return self._texts().batch_doc(list(docids), threads)
+
+    def _texts(self) -> LuceneSearcher:
+        if self.ssearcher is None:
+            raise XqgError(
+                f"{self._root} holds vectors, not texts: for these give base_index=, a BM25 index "
+                "of the same passages"
+            )
+        return self.ssearcher
 
     @property
     def encoder(self) -> TopicEncoder:
@@ -144,6 +172,15 @@ class _Route(FaissSearcher):
 
     _effort: Effort
     load_index = XqgSearcher.load_index
+
+
+def _open_texts(path: Path) -> LuceneSearcher:
+    if (path / MANIFEST).is_file():
+        manifest = read_manifest(path)
+        if not is_bm25(manifest):
+            raise XqgError(f"base_index {path} is a {manifest['kind']} index; expected a BM25 one")
+        path = path / manifest.get("fallback", "")
+    return LuceneSearcher(str(path))
 
 
 def of_faiss(manifest: Mapping[str, Any]) -> bool:

@@ -195,6 +195,40 @@ def test_register():
     assert query_encoder_class_map["xqg"] is XqgQueryEncoder
 
 
+def test_an_index_is_its_own_encoder_by_name(index):
+    from pyserini.search.faiss import FaissSearcher
+
+    register()
+    register()  # and once more changes nothing
+    stock, ours = FaissSearcher(str(index), str(index)), XqgSearcher(index)
+    assert type(stock.query_encoder) is XqgQueryEncoder
+    for text in TOPICS.values():
+        found, expected = stock.search(text, k=5), ours.search(text, k=5)
+        assert [hit.docid for hit in found] == [hit.docid for hit in expected]
+    with pytest.raises(Exception, match="nowhere"):  # stock Pyserini's own way, as before
+        FaissSearcher(str(index), "/nowhere/at-all")
+
+
+def test_a_searcher_as_pyserinis_users_know_it(index, corpus_and_queries, tmp_path):
+    corpus, queries = corpus_and_queries
+    build_bm25(corpus, tmp_path / "bm25", queries=[queries])
+    searcher = XqgSearcher(index, base_index=tmp_path / "bm25")
+    assert (searcher.num_docs, searcher.dimension, len(searcher.docids)) == (30, 16, 30)
+    hits = searcher.batch_search(["w1", "w2"], ["a", "b"], k=3, threads=2)
+    assert {qid: [hit.docid for hit in of] for qid, of in hits.items()} == {
+        qid: [hit.docid for hit in searcher.search(text, 3)]
+        for qid, text in (("a", "w1"), ("b", "w2"))
+    }
+    for hit in hits["a"]:
+        assert json.loads(searcher.doc(hit.docid).raw())["id"] == hit.docid
+    assert searcher.doc("none") is None
+    assert set(searcher.batch_doc(["007", "12#3"], 1)) == {"007", "12#3"}
+    with pytest.raises(XqgError, match="holds vectors, not texts: for these give base_index="):
+        XqgSearcher(index).doc("007")
+    with pytest.raises(XqgError, match="is a faiss index; expected a BM25 one"):
+        XqgSearcher(index, base_index=index)
+
+
 def test_the_stock_search_command_gives_the_same_run(index, topics, tmp_path):
     search(["--index", str(index), "--topics", str(topics), "--output", str(tmp_path / "ours"),
             "--hits", "30"])  # fmt: skip
