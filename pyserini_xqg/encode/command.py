@@ -23,7 +23,7 @@ def encode_here(groups: Groups) -> None:
     fusion = fusion_from(xqg) if xqg else Fusion()
     if not output.to_faiss and fusion != Fusion():
         raise XqgError(
-            "xqg --method, --alpha and --weights go with output --to-faiss; a store keeps "
+            "xqg --method, --alpha, --mu and --weights go with output --to-faiss; a store keeps "
             "every choice open: give them to python -m pyserini_xqg.index"
         )
     if output.to_faiss and (output.dtype != "float32" or (xqg and xqg.keep_queries)):
