@@ -120,6 +120,7 @@ def _build(
         if maps is not None:
             save_maps(maps, folder.partial / MAPS)
             manifest["maps"] = describe_maps(maps, folder.partial / MAPS)
+            plan["maps"] = manifest["maps"]["digest"]  # those given may come from anywhere
         if chosen_by:
             manifest["chosen"] = dict(chosen_by)
         if single:
@@ -167,8 +168,11 @@ def build_routed(
         "type": Options(**options).index_type,
     }
     with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
-        folder.start(plan, {})
         maps = _fitted(store, chosen, maps) if fusion.mu else None
+        if maps is not None:
+            save_maps(maps, folder.work / MAPS)
+            plan["maps"] = describe_maps(maps, folder.work / MAPS)["digest"]
+        folder.start(plan, {})
         checked = {}
         for route in [*chosen, FALLBACK]:
             path = folder.partial / route

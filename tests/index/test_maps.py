@@ -10,6 +10,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.fusion import fuse
 from pyserini_xqg.index.__main__ import main
 from pyserini_xqg.index.build import build_index, build_routed
+from pyserini_xqg.index.flat import FlatIndexWriter
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.maps import FOLDS, MapSums, fit_maps, fold_of, folds_of
 from pyserini_xqg.index.maps_file import MAPS, load_maps, maps_of
@@ -301,3 +302,25 @@ def test_what_is_refused(store, tmp_path):
     with pytest.raises(XqgError, match="mu '2': expected a number or 'auto', as in Fusion"):
         Fusion("mean", 0.4, mu="2")
     assert Fusion("mean", "auto", mu="auto") == Fusion("mean", None, mu=None)
+
+
+def test_a_killed_run_goes_on_with_the_same_maps_only(store, tmp_path, monkeypatch):
+    fusion = Fusion("mean", 0.4, mu=2)
+    build_index(store, tmp_path / "whole", fusion)
+    build_index(Store([store.paths[0]]), tmp_path / "half", fusion)
+    real = FlatIndexWriter.append
+
+    def breaking(self, docids, vectors):
+        if docids[0] != "p0":
+            raise KeyboardInterrupt
+        real(self, docids, vectors)
+
+    monkeypatch.setattr(FlatIndexWriter, "append", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        build_index(store, tmp_path / "i", fusion)
+    monkeypatch.undo()
+    with pytest.raises(XqgError, match="begun with other input or settings: maps was"):
+        build_index(store, tmp_path / "i", fusion, maps=load_maps(tmp_path / "half"))
+    build_index(store, tmp_path / "i", fusion)
+    for name in ("index", MAPS):
+        assert (tmp_path / "i" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
