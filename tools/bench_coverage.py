@@ -122,7 +122,7 @@ def table(name: str, found: Sequence[Point]) -> str:
 def draw(collections: dict[str, list[Point]], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(collections), 4), layout="constrained")
+    figure = Figure(figsize=(5 * len(collections), 4.5), layout="constrained")
     panels = figure.subplots(1, len(collections), squeeze=False)[0]
     for axes, (name, found) in zip(panels, collections.items(), strict=True):
         for system in dict.fromkeys(point.system for point in found):
@@ -142,7 +142,8 @@ def draw(collections: dict[str, list[Point]], path: Path) -> None:
         axes.set_ylabel(f"{MEASURE}, %")
         axes.set_ylim(0, 100)
         axes.grid(alpha=0.3)
-    panels[0].legend(fontsize="small")
+    lines = panels[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=2, fontsize="small")
     figure.savefig(path, dpi=110)
 
 
