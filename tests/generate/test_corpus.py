@@ -228,7 +228,9 @@ def test_a_process_that_dies_fails_the_run(model, corpus, tmp_path):
 
 
 def test_device_names():
-    assert devices_of("cuda:0, cuda:1") == ["cuda:0", "cuda:1"]
+    assert devices_of("cpu, cpu") == ["cpu", "cpu"]
+    with pytest.raises(XqgError, match="--device cuda:99: no such device; there is cpu"):
+        devices_of("cpu,cuda:99")
     assert devices_of(None) == ["cuda:0" if torch.cuda.is_available() else "cpu"]
     with pytest.raises(XqgError, match="--device 'cpu,': expected names such as"):
         devices_of("cpu,")

@@ -399,7 +399,7 @@ def test_exit_status(made, copy, tmp_path):
 def test_usage(made, tmp_path):
     with pytest.raises(XqgError, match="is neither an embedding store .* nor an index"):
         main([str(tmp_path)])
-    with pytest.raises(XqgError, match="leave --encoder and --device out"):
+    with pytest.raises(XqgError, match="leave the options of the encoder out"):
         main([str(made / "s"), "--no-encoder", "--encoder", "m"])
     with pytest.raises(XqgError, match="is no embedding store"):
         main([str(made / "flat"), "--store", str(made / "flat")])
