@@ -222,29 +222,42 @@ def read_json(path: Path) -> Any:
         raise XqgError(f"{path}: damaged ({error}); build it again") from None
 
 
-def read_object(path: Path, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
-    """Read a JSON object that this package wrote, such as a manifest; it may come from anybody.
-
-    Parameters
-    ----------
-    path : Path
-    fields : mapping of str to type or tuple of types
-        What some of its fields hold; NoneType among the types for one that may be absent.
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object that this package wrote, such as a manifest.
 
     Raises
     ------
     XqgError
-        If the file is damaged, or a field is of another type.
+        If the file is damaged.
     """
     found = read_json(path)
     if not isinstance(found, dict):
         raise XqgError(f"{path}: damaged (a {type(found).__name__}, no object); build it again")
+    return found
+
+
+def check_fields(
+    found: Mapping[str, Any], fields: Mapping[str, type | tuple[type, ...]], path: Path
+) -> None:
+    """Refuse an object, which may come from anybody, with fields of other types.
+
+    Parameters
+    ----------
+    found : mapping
+    fields : mapping of str to type or tuple of types
+        What some of its fields hold; NoneType among the types for one that may be absent.
+    path : Path
+        Its file, for the message.
+
+    Raises
+    ------
+    XqgError
+    """
     for name, types in fields.items():
         value = found.get(name)
         wrong = not isinstance(value, types) or (isinstance(value, bool) and types is int)
         if wrong or (isinstance(value, int) and value < 0):
             raise XqgError(f"{path}: damaged ({name!r} is {value!r:.60}); build it again")
-    return found
 
 
 def digest(content: bytes | memoryview) -> str:

@@ -8,7 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import read_object
+from pyserini_xqg.base.files import check_fields, read_object
 from pyserini_xqg.base.names import check_names
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.settings import Fusion
@@ -75,12 +75,13 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
             else "; build one with python -m pyserini_xqg.index"
         )
         raise XqgError(f"{path} is no xQG index (no {MANIFEST}){hint}")
-    manifest = read_object(path / MANIFEST, _FIELDS)
+    manifest = read_object(path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise XqgError(
             f"{path}: index format {manifest.get('format')!r}, expected {FORMAT}; build "
             "it again with this version"
         )
+    check_fields(manifest, _FIELDS, path / MANIFEST)
     routes, languages = (manifest.get(name) or {} for name in ("routes", "languages"))
     fallback = [manifest.get("fallback")] if routes else []
     check_names([*routes, *routes.values(), *languages, *fallback], path / MANIFEST)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import digest, read_object
+from pyserini_xqg.base.files import check_fields, digest, read_object
 from pyserini_xqg.base.names import check_names
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encoder.spec import EncoderSpec
@@ -202,13 +202,14 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             else "; make one with python -m pyserini_xqg.encode"
         )
         raise XqgError(f"{path} is no embedding store (no {MANIFEST}){hint}")
-    manifest = read_object(path / MANIFEST, _FIELDS)
-    check_names(manifest["queries"], path / MANIFEST)
+    manifest = read_object(path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise XqgError(
             f"{path}: store format {manifest.get('format')!r}, expected {FORMAT}; encode "
             "again with this version"
         )
+    check_fields(manifest, _FIELDS, path / MANIFEST)
+    check_names(manifest["queries"], path / MANIFEST)
     if not all(isinstance(count, int) for count in manifest["queries"].values()):
         raise XqgError(f"{path / MANIFEST}: damaged ('queries' has no numbers); encode again")
     sample = manifest.get("sample")

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import gzip
 from codecs import BOM_UTF8
+from types import NoneType
 
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import (
+    check_fields,
     digest,
     input_files,
     parsed_rows,
     read_json,
     read_lines,
+    read_object,
     read_whole,
     unpacked,
     write_json,
@@ -103,3 +106,19 @@ def test_rows_go_to_the_parser_of_their_file(tmp_path):
     assert list(parsed_rows(files, parser("tsv"), parser("other"))) == [
         (where, (name, content, where)) for where, name, content in rows
     ]
+
+
+def test_objects_that_others_may_have_written(tmp_path):
+    path = tmp_path / "a.json"
+    for content in ("[]", "5", '"a"', "[" * 100_000):
+        path.write_text(content)
+        with pytest.raises(XqgError, match=r"a\.json: damaged"):
+            read_object(path)
+    path.write_text('{"a": 1}')
+    assert read_object(path) == {"a": 1}
+    fields = {"n": int, "m": (dict, NoneType)}
+    check_fields({"n": 0, "m": {}, "other": 1}, fields, path)
+    check_fields({"n": 0}, fields, path)
+    for found in ({}, {"n": True}, {"n": -1}, {"n": "1"}, {"n": 0, "m": []}):
+        with pytest.raises(XqgError, match=r"a\.json: damaged \('[nm]' is .*\); build it again"):
+            check_fields(found, fields, path)
