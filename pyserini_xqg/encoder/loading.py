@@ -144,7 +144,8 @@ def load_model(
 def check_tokenizer(tokenizer: Any, model: Any, named: Named) -> None:
     """Refuse a tokenizer that is not of this model, as the number of its entries shows.
 
-    Embeddings have some rows more than there are tokens (mT5: 12, Qwen: 267), never twice as many.
+    Embeddings have some rows more than there are tokens (mT5: 12, Qwen: 267), never twice as many;
+    a token for pictures may have none (Gemma: 1).
 
     Raises
     ------
@@ -155,7 +156,7 @@ def check_tokenizer(tokenizer: Any, model: Any, named: Named) -> None:
     except (AttributeError, NotImplementedError, TypeError):  # of characters, or bytes
         return
     entries = len(tokenizer)
-    if entries > rows or entries < rows / 2:
+    if entries > rows + max(8, rows // 1000) or entries < rows / 2:
         raise named.error(
             f"its tokenizer has {entries:,} entries and its embedding {rows:,} rows: the tokenizer "
             "is another model's, or part of it is missing; save the model's own beside it"
