@@ -24,6 +24,7 @@ TOOLS = Path(__file__).parents[2] / "tools"
         "bench_index",
         "bench_memory",
         "bench_search",
+        "bench_start",
         "fault_harness",
     ],
 )
