@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.evaluate.report.publish import publish
+from pyserini_xqg.evaluate.report.publish import publish, write_page
 from pyserini_xqg.reproduce.conditions import Collection, Condition, read_collections
 from pyserini_xqg.reproduce.matrix import compare, detail, overview
 from pyserini_xqg.reproduce.sample import of_sample, sampled
@@ -94,7 +94,7 @@ def _publish(collections: Mapping[str, Collection], chosen: Sequence[Chosen], ou
             *(detail(collection, each, results) for each in collection.conditions.values()),
         )
     ]
-    publish(everything, output / "page", "Reproduction", overwrite=True)
+    write_page(everything, output / "page", "Reproduction", overwrite=True)
     compared = [each for condition in chosen for each in compare(*condition, results)]
     if outside := [each for each in compared if not each.within]:
         first = outside[0]

@@ -113,7 +113,8 @@ def run_condition(
             done["commands"].append(line)
             write_json(output / DONE, done)
     if condition.page:
-        publish(sections, output / condition.scores, condition.page, overwrite=True)
+        where = output / condition.scores
+        publish(sections, where, condition.page, overwrite=True, full=False)
     elif condition.scores:
         results = read_results(output)
         results[condition.name] = {

@@ -279,6 +279,7 @@ def made(write_jsonl, model_dir, tmp_path, monkeypatch):
     return folder, write_jsonl("gold.jsonl", gold), model_dir
 
 
+@pytest.mark.filterwarnings("ignore:--max-length 128")  # the made model reads 64 tokens
 def test_the_xor_recipe_on_made_data(made, tmp_path, monkeypatch, capsys):
     augmented, gold, model = made
     monkeypatch.setattr("pyserini_xqg.evaluate.xor.command.BUDGETS", (5, 20))
@@ -313,6 +314,7 @@ def test_the_xor_recipe_on_made_data(made, tmp_path, monkeypatch, capsys):
     assert "MISSING" in (output / "page/index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.filterwarnings("ignore:--max-length 128")  # the made model reads 64 tokens
 def test_a_sample_of_the_xor_recipe(made, tmp_path, monkeypatch, capsys):
     augmented, gold, model = made
     monkeypatch.setattr("pyserini_xqg.evaluate.xor.command.BUDGETS", (5, 20))
@@ -336,6 +338,9 @@ def test_a_sample_of_the_xor_recipe(made, tmp_path, monkeypatch, capsys):
     }
     found = read_json(output / "sample-0.5/results.json")["xor-mbert-xqg"]["figures"]["xor"]
     assert found["n"]["mean"] == 12
+    said = capsys.readouterr().out
+    assert "xor-mbert-xqg: mBERT + xQG" in said
+    assert "xor-xlmr" not in said  # what was not run is on the page alone
     page = (output / "sample-0.5/page/index.html").read_text(encoding="utf-8")
     assert "OUTSIDE" not in page
     assert "On 50 % of the passages" in page
@@ -357,6 +362,7 @@ def test_samples_that_are_refused(write_jsonl, tmp_path):
     assert not (tmp_path / "s.jsonl").exists()
 
 
+@pytest.mark.filterwarnings("ignore:--max-length")  # the made model reads 64 tokens
 def test_the_ciral_recipe_on_made_data(made, write_jsonl, tmp_path):
     generator = make_t5(tmp_path / "generator")
     write_jsonl("passages/yoruba_passages.jsonl", [

@@ -65,8 +65,14 @@ def publish(
 
     text = as_text(sections)
     print(text if full else _first_lines(text, output))
-    if output is None:
-        return
+    if output is not None:
+        write_page(sections, output, title, overwrite=overwrite)
+
+
+def write_page(
+    sections: Sequence[Section], output: Path, title: str, *, overwrite: bool = False
+) -> None:
+    """Write the sections' tables, plots and page, as `publish` does, and print nothing."""
     from pyserini_xqg.evaluate.report.latex import as_latex
     from pyserini_xqg.evaluate.report.page import as_page
     from pyserini_xqg.evaluate.report.plots import as_png
