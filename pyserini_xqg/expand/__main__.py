@@ -32,16 +32,6 @@ if TYPE_CHECKING:
 
     from pyserini_xqg.expand.writers import Writer
 
-# Options that only one engine heeds.
-_OF_A_MODEL = (
-    "generator", "revision", "prompt", "top_k", "max_length", "max_new_tokens", "dtype",
-    "batch_size", "device",
-)  # fmt: skip
-_OF_A_SERVER = (
-    "preset", "base_url", "model", "temperature", "concurrency", "attempts", "timeout",
-    "extra_body", "max_tokens", "max_passage",
-)  # fmt: skip
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
@@ -49,7 +39,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     parser = _parser()
     given = parser.parse_args(argv)
-    check_heeded(parser, given, _OF_A_MODEL if given.engine == "openai" else _OF_A_SERVER)
+    check_heeded(
+        parser,
+        given,
+        of_a_model=("generator",),
+        of_a_server=("preset", "base_url", "model"),
+    )
     settings, writer = ENGINES[given.engine](given)
     chosen = {
         "number": given.number,

@@ -29,16 +29,6 @@ from pyserini_xqg.generate.selection import sample_size
 if TYPE_CHECKING:
     from pyserini_xqg.collection.records import PassageFormat
 
-# Options that only one kind of engine heeds.
-_OF_A_MODEL = (
-    "revision", "prompt", "top_k", "max_length", "max_new_tokens", "trim_vocabulary", "dtype",
-    "batch_size", "device", "price_per_hour",
-)  # fmt: skip
-_OF_A_SERVER = (
-    "temperature", "concurrency", "attempts", "timeout", "extra_body", "max_tokens",
-    "max_passage", "input_price", "output_price",
-)  # fmt: skip
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see ``--help``."""
@@ -48,7 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--output is missing: the file to make (or give --dry-run)")
     if given.price_per_hour is not None and not given.dry_run:
         raise XqgError("--price-per-hour goes with --dry-run")
-    check_heeded(parser, given, _OF_A_MODEL if given.engine == "openai" else _OF_A_SERVER)
+    check_heeded(
+        parser,
+        given,
+        of_a_model=("trim_vocabulary", "price_per_hour"),
+        of_a_server=("input_price", "output_price"),
+    )
 
     from pyserini_xqg.base.files import input_files
     from pyserini_xqg.collection.sources import check_corpus

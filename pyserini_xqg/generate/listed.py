@@ -24,13 +24,16 @@ _LABELS = (
 )  # fmt: skip
 _LABEL = "|".join(map(re.escape, sorted(_LABELS, key=len, reverse=True)))
 _HAN = "一二三四五六七八九十"
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+_ORDINAL = f"(?:{'|'.join(_ORDINALS)})"
 _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 # Bold or italic, which ends again only where it begins.
 _STRONG, _AGAIN = r"(?P<strong>\*\*|__|\*)?", r"(?(strong)(?:\*\*|__|\*)?)"
-_CLOSING = r"(?:[.．。)）\]】〕:：、]|[-–—](?=\s)|\uFE0F?\u20E3)+"
+_CLOSING = r"(?:\\?[.．。)）\]】〕:：、]|[-–—](?=\s)|\uFE0F?\u20E3)+"
 _NUMBERED = re.compile(
     rf"{_STRONG}[(（\[【〔#]?\s*(?:(?P<label>{_LABEL})\s*(?:no\.?|nr\.?|n[.º°]|№|[#.\-_])?\s*|第)?"
-    rf"(?P<number>\d{{1,3}}|[①-⑳❶-❿⓵-⓾]|[{_HAN}](?=[、.．：:])|[a-jA-J](?=[.)])|[ivx]{{1,4}}(?=[.)]))(?:(?<=\d)[问問题題])?"
+    rf"(?P<number>\d{{1,3}}|[①-⑳❶-❿⓵-⓾]|[{_HAN}](?=[、.．：:])|[a-jA-J](?=[.)])|[ivx]{{1,4}}(?=[.)])|{_ORDINAL}(?=[:：]|\s+question|\s+query))"
+    rf"(?:(?<=\d)[问問题題]|(?<=[a-z])\s+(?:question|query))?"
     rf"(?P<closing>\s*{_AGAIN}\s*{_CLOSING}{_AGAIN}|\s*{_AGAIN}(?=\s)|(?<=[①-⓾]))\s*",
     re.IGNORECASE,
 )
@@ -56,6 +59,7 @@ _QUOTES = {
 _ALL_QUOTES = "".join({*_QUOTES, *"".join(_QUOTES.values())})
 _INNER_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)|(?<=\w)['’](?= )")
 _OPENING = re.compile(
+    r"(?:final )?(?:answers?|output|response|results?|assistant|ai|model)\s*[:：]\s*|"
     r"(?:(?:sure|certainly|of course|okay|ok|absolutely|great)(?: thing)?[,.!:]?\s+)?"
     r"(?:here(?:'s|’s| is| are)|below (?:is|are)|these are|the following)\b"
     r"[^:：?？]{0,160}[:：]\s*",
@@ -73,6 +77,9 @@ def items_of(lines: Sequence[str], count: int) -> list[str]:
     count : int
         How many items there should be.
     """
+    bare = [line for line in lines if not _is_mark(line)]
+    if len(bare) == count < len(lines):  # a label above each of them
+        return bare
     for mark in (_number_of, lambda line: 0 if _BULLET.match(line) else None):
         places = [place for place, line in enumerate(lines) if mark(line) is not None]
         if (
@@ -189,9 +196,17 @@ def _number_of(text: str) -> int | None:
     return _value(found["number"])
 
 
+def _is_mark(line: str) -> bool:
+    """Whether a line is a label or a number, and nothing else."""
+    text = line.strip("#*_ ")
+    return bool(_NUMBERED.fullmatch(text + " ") or _LABELLED.fullmatch(text))
+
+
 def _value(number: str) -> int:
     if number.isdecimal():
         return int(number)
+    if number.lower() in _ORDINALS:
+        return _ORDINALS.index(number.lower()) + 1
     if number in _HAN:
         return _HAN.index(number) + 1
     if number.lower() in _ROMAN and number.lower() not in ("c", "d"):

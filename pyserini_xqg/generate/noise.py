@@ -60,6 +60,10 @@ _WRAPPER = re.compile(
     r"[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+_INLINE = re.compile(
+    r"\A\s*<(answers?|output|response|result|questions?|queries|final)>((?:(?!</?\1>).)*)</\1>\s*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
 _ENDS, _CLOSERS = "?？؟፧.!。！…।॥።", "\"'”’»)）」』*"
 _FENCED = re.compile(
     r"^[ \t]*(```|~~~)(?:[ \t]*(?:json[l5]?|te?xt|plaintext|python|py|markdown|md|csv|xml|yaml)\b"
@@ -103,7 +107,7 @@ def without_marks(text: str) -> str:
             turn = turn[roles[-1].end() :]
         for pattern in (_ROLE, _TOKEN, _WORDY):
             turn = pattern.sub(lambda mark: "" if _is_apart(mark) else mark[0], turn)
-        said = _WRAPPER.sub("", turn)
+        said = _INLINE.sub(r"\2", _WRAPPER.sub("", turn))
         if said.strip():
             return said
     return ""

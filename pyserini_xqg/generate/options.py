@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.spec import DTYPES
+
+# Options that only one kind of engine heeds.
+_OF_A_MODEL = (
+    "revision", "prompt", "top_k", "max_length", "max_new_tokens", "dtype", "batch_size", "device",
+)  # fmt: skip
+_OF_A_SERVER = (
+    "temperature", "concurrency", "attempts", "timeout", "extra_body", "max_tokens", "max_passage",
+)  # fmt: skip
 
 
 def add_model_options(group: argparse._ArgumentGroup) -> None:
@@ -72,15 +81,28 @@ def _extra_body(text: str) -> dict[str, Any]:
 
 
 def check_heeded(
-    parser: argparse.ArgumentParser, given: argparse.Namespace, passed_over: tuple[str, ...]
+    parser: argparse.ArgumentParser,
+    given: argparse.Namespace,
+    *,
+    of_a_model: Sequence[str] = (),
+    of_a_server: Sequence[str] = (),
 ) -> None:
     """Refuse an option that the engine would pass over.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    given : Namespace
+    of_a_model, of_a_server : sequence of str
+        Destinations of a command's own options, beside those that are added here.
 
     Raises
     ------
     XqgError
-        If one of the destinations `passed_over` has another value than its default.
+        If one of them has another value than its default, and the engine does not heed it.
     """
+    served = given.engine == "openai"
+    passed_over = (*_OF_A_MODEL, *of_a_model) if served else (*_OF_A_SERVER, *of_a_server)
     for name in passed_over:
         if getattr(given, name) != parser.get_default(name):
             option = "--" + name.replace("_", "-")
