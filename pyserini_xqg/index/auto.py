@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pyserini_xqg.store.store import Store
 
 
+#: Nothing is given: alpha and mu are to be chosen.
+OPEN = Fusion(mu=None)
+
+
 class Chosen(NamedTuple):
     """Settings that are complete.
 
@@ -77,7 +81,9 @@ def complete(
         If the store has no sample of single query vectors, and for settings that have to be given.
     """
     chosen = store.choose(languages)
-    if not chosen or not is_open(fusion):
+    if not chosen:  # nothing to fold in, so nothing to choose
+        return Chosen(replace(fusion, mu=fusion.mu or 0.0))
+    if not is_open(fusion):
         return Chosen(fusion)
     if fusion.method not in (None, "mean"):
         raise XqgError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.auto import OPEN, complete
 from pyserini_xqg.index.manifest import FORMAT, MANIFEST, index_manifest, read_manifest
 from pyserini_xqg.index.maps_file import MAPS, describe_maps, maps_of, save_maps
 from pyserini_xqg.index.max_sim import MAX_SIM, check_max_sim, write_max_sim
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def build_index(
     store: Store,
     output: str | Path,
-    fusion: Fusion,
+    fusion: Fusion | None = None,
     *,
     to: str = "faiss",
     languages: Sequence[str] | None = None,
@@ -48,7 +49,8 @@ def build_index(
     ----------
     store : Store
     output : path-like
-    fusion : Fusion
+    fusion : Fusion or None
+        Where none is given, alpha and mu are chosen: see `pyserini_xqg.index.auto.complete`.
     to : str
         A key of `TARGETS`.
     languages : sequence of str or None
@@ -69,6 +71,8 @@ def build_index(
     XqgError
         For settings that do not fit the store, and for vectors that are not finite.
     """
+    if fusion is None:
+        fusion, maps, chosen_by = complete(store, OPEN, routed=False, languages=languages)
     _say_coverage(store, fusion, languages)
     checked = _build(
         store, output, fusion, to, languages, maps, chosen_by, overwrite, Options(**options)
@@ -137,7 +141,7 @@ def _build(
 def build_routed(
     store: Store,
     output: str | Path,
-    fusion: Fusion,
+    fusion: Fusion | None = None,
     *,
     to: str = "faiss",
     languages: Sequence[str] | None = None,
@@ -154,6 +158,8 @@ def build_routed(
     """
     from pyserini_xqg.base.output import OutputFolder, tidy
 
+    if fusion is None:
+        fusion, maps, chosen_by = complete(store, OPEN, routed=True, languages=languages)
     check_fusion(fusion)
     chosen = _languages(store, languages, fusion, maps)
     fusion.check_routes(chosen)
