@@ -177,7 +177,7 @@ def add_fusion_options(parser: argparse.ArgumentParser, *, routes: bool = False)
     parser.add_argument(
         "--method",
         help="paper (a sum, as published) or mean; for index also max-sim (every query a vector of "
-        "its own, the best one counts); no default",
+        "its own, the best one counts); mean where it is left out",
     )
     share = f"share of the generated queries, 0 to 1, or {AUTO}"
     if routes:
