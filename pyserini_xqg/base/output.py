@@ -13,8 +13,10 @@ from typing import IO, Any, Self
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import (
+    check_fields,
     digest,
     read_json,
+    read_object,
     refuse_around,
     refuse_existing,
     sync,
@@ -189,6 +191,52 @@ class OutputFolder:
             else:
                 entry.unlink()
         self.work.mkdir()
+
+
+def read_finished(
+    folder: Path,
+    name: str,
+    form: int,
+    fields: Mapping[str, type | tuple[type, ...]],
+    *,
+    what: str,
+    made_by: str,
+) -> dict[str, Any]:
+    """The manifest of a finished folder.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Of the manifest.
+    form : int
+        The format that it must have.
+    fields : mapping of str to type or tuple of types
+        As `pyserini_xqg.base.files.check_fields` takes them.
+    what, made_by : str
+        Such as ``xQG index``, and the command that makes one, for messages.
+
+    Raises
+    ------
+    XqgError
+        For a folder that is none, unfinished, damaged, or of another version.
+    """
+    if not (folder / name).is_file():
+        partial = folder.parent / f"{folder.name}.partial"
+        hint = (
+            f"{partial} is an unfinished one: run its command again"
+            if partial.is_dir()
+            else f"make one with {made_by}"
+        )
+        raise XqgError(f"{folder} is no {what} (no {name}); {hint}")
+    manifest = read_object(folder / name)
+    if manifest.get("format") != form:
+        raise XqgError(
+            f"{folder}: format {manifest.get('format')!r} of {what}, expected {form}; make it "
+            "again with this version"
+        )
+    check_fields(manifest, fields, folder / name)
+    return manifest
 
 
 def tidy(path: Path) -> None:

@@ -8,8 +8,8 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import check_fields, read_object
 from pyserini_xqg.base.names import check_names
+from pyserini_xqg.base.output import read_finished
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.settings import Fusion
 
@@ -67,21 +67,9 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         If the folder is no index of ours.
     """
     path = Path(path)
-    if not is_ours(path):
-        partial = path.parent / f"{path.name}.partial"
-        hint = (
-            f"; {partial} is an unfinished one: run its command again"
-            if partial.is_dir()
-            else "; build one with python -m pyserini_xqg.index"
-        )
-        raise XqgError(f"{path} is no xQG index (no {MANIFEST}){hint}")
-    manifest = read_object(path / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise XqgError(
-            f"{path}: index format {manifest.get('format')!r}, expected {FORMAT}; build "
-            "it again with this version"
-        )
-    check_fields(manifest, _FIELDS, path / MANIFEST)
+    manifest = read_finished(
+        path, MANIFEST, FORMAT, _FIELDS, what="xQG index", made_by="python -m pyserini_xqg.index"
+    )
     routes, languages = (manifest.get(name) or {} for name in ("routes", "languages"))
     fallback = [manifest.get("fallback")] if routes else []
     check_names([*routes, *routes.values(), *languages, *fallback], path / MANIFEST)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import check_fields, digest, read_object
+from pyserini_xqg.base.files import digest
 from pyserini_xqg.base.names import check_names
+from pyserini_xqg.base.output import read_finished
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.store.block import Block, Sampled
@@ -194,21 +195,14 @@ def joined_digest(digests: Sequence[str]) -> str:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    if not (path / MANIFEST).is_file():
-        partial = path.parent / f"{path.name}.partial"
-        hint = (
-            f"; {partial} is an unfinished one: run its encode command again"
-            if partial.is_dir()
-            else "; make one with python -m pyserini_xqg.encode"
-        )
-        raise XqgError(f"{path} is no embedding store (no {MANIFEST}){hint}")
-    manifest = read_object(path / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise XqgError(
-            f"{path}: store format {manifest.get('format')!r}, expected {FORMAT}; encode "
-            "again with this version"
-        )
-    check_fields(manifest, _FIELDS, path / MANIFEST)
+    manifest = read_finished(
+        path,
+        MANIFEST,
+        FORMAT,
+        _FIELDS,
+        what="embedding store",
+        made_by="python -m pyserini_xqg.encode",
+    )
     check_names(manifest["queries"], path / MANIFEST)
     if not all(isinstance(count, int) for count in manifest["queries"].values()):
         raise XqgError(f"{path / MANIFEST}: damaged ('queries' has no numbers); encode again")

@@ -191,8 +191,8 @@ def test_centring_needs_float32(corpus_and_queries, encoder, tmp_path):
 
 
 def test_what_is_no_index(tmp_path):
-    with pytest.raises(XqgError, match="is no xQG index .* build one with"):
+    with pytest.raises(XqgError, match="is no xQG index .* make one with"):
         read_manifest(tmp_path)
     (tmp_path / "xqg.json").write_text(json.dumps({"format": 99}))
-    with pytest.raises(XqgError, match="index format 99, expected 1"):
+    with pytest.raises(XqgError, match="format 99 of xQG index, expected 1"):
         read_manifest(tmp_path)

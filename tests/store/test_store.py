@@ -162,7 +162,7 @@ def test_damage_is_noticed(tmp_path):
     shutil.copytree(tmp_path / "s", tmp_path / "old")
     manifest = json.loads((tmp_path / "old/manifest.json").read_text())
     (tmp_path / "old/manifest.json").write_text(json.dumps({**manifest, "format": 0}))
-    with pytest.raises(XqgError, match="store format 0, expected 1"):
+    with pytest.raises(XqgError, match="format 0 of embedding store, expected 1"):
         Store([tmp_path / "old"])
     with open(tmp_path / "s/passages.npy", "r+b") as file:
         file.truncate(5000)
