@@ -104,7 +104,7 @@ def made(tmp_path):
 
 def test_the_section_of_a_sweep(made):
     (dev, test), settings = made
-    section = sweep(dev, test, settings, "Success@1")[-1]
+    section = sweep(dev, test, settings, "Success@1")[1]
     assert section.title == "Alpha by language"
     assert section.text[-1] == (
         f"python -m pyserini_xqg.index --embeddings {dev.store.paths[0]} --output DIR --routed "
@@ -128,7 +128,7 @@ def test_queries_that_do_harm_are_not_folded_in(made):
         else system
         for setting, system in settings.items()
     }
-    text = sweep(dev, test, only_ar, "Success@1")[-1].text
+    text = sweep(dev, test, only_ar, "Success@1")[1].text
     assert text[-1].endswith("--alpha ar=0 te=0 all=0")
 
 
