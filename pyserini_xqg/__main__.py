@@ -35,7 +35,6 @@ MORE = {
     "expand": "topics with passages, paraphrases or translations that a model writes",
     "train": "generators and retrievers of your own",
     "romanise": "queries and topics in Latin letters, too",
-    "bm25_topics": "topics for stock Pyserini to search a BM25 index of ours with",
     "reproduce": "published and own experiments, step by step, with their figures",
 }
 

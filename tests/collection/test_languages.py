@@ -55,7 +55,6 @@ def test_a_language_s_name_is_no_code(name, meant):
         "index --languages",
         "search --language",
         "hybrid --language",
-        "bm25_topics --language",
         "romanise --languages",
         "romanise --language",
         "reproduce.mkqa --languages",

@@ -5,14 +5,11 @@ import json
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.bm25_topics import main as bm25_topics
 from pyserini_xqg.collection.runs import read_run
 from pyserini_xqg.index.__main__ import main as index
-from pyserini_xqg.index.anserini import java_class
 from pyserini_xqg.index.bm25 import has_analyzer, ngrams
 from pyserini_xqg.index.bm25_routed import build_routed_bm25
 from pyserini_xqg.plugin import RoutedBm25Searcher
-from pyserini_xqg.run import main as run
 from pyserini_xqg.search.__main__ import main as search
 from pyserini_xqg.search.searcher import open_searcher
 from pyserini_xqg.verify.__main__ import main as verify
@@ -116,62 +113,3 @@ def test_verify(routed, capsys):
     with pytest.raises(SystemExit):
         verify([str(routed)])
     assert "made from different passages" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("route", "language", "option"),
-    [("all", None, "--pretokenized"), ("fi", "fi", "--language fi")],
-)
-def test_stock_pyserini_finds_the_same(
-    routed, write_jsonl, tmp_path, capsys, route, language, option
-):
-    topics, tsv = write_jsonl("t.jsonl", TOPICS), tmp_path / "t.tsv"
-    more = ["--language", language] if language else []
-    bm25_topics(
-        ["--index", str(routed / route), "--topics", str(topics), "--output", str(tsv), *more]
-    )
-    said = capsys.readouterr()
-    assert option in said.out
-    left_out = language is None  # the analyzers of languages are Lucene's, the n-grams ours
-    assert ("left out: no-1" in said.err) == left_out
-    module, *words = said.out.split()[3:]
-    run([module, *[word for word in words if word != "RUN"], str(tmp_path / "stock.run")])
-    search(["--index", str(routed / route), "--topics", str(topics), "--output",
-            str(tmp_path / "own.run")])  # fmt: skip
-    stock, own = read_run(tmp_path / "stock.run"), read_run(tmp_path / "own.run")
-    assert stock
-    for qid, hits in stock.items():
-        assert [(h.docid, pytest.approx(h.score, abs=1e-4)) for h in hits] == own[qid]
-
-
-def test_a_topic_of_three_hundred_words(routed, write_jsonl, tmp_path, capsys):
-    """Its n-grams are more terms than a query of Lucene's may have."""
-    text = " ".join(f"sea{number:03}lake" for number in range(300))
-    topics = write_jsonl("t.jsonl", [{"qid": "long", "title": text}])
-    words = ["--index", str(routed / "all"), "--topics", str(topics), "--output"]
-    bm25_topics([*words, str(tmp_path / "t.tsv")])
-    module, *printed = capsys.readouterr().out.split()[3:]
-    java_class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(1024)  # as it comes
-    run([module, *printed[:-1], str(tmp_path / "stock.run")])
-    search([*words, str(tmp_path / "own.run")])
-    stock, own = read_run(tmp_path / "stock.run"), read_run(tmp_path / "own.run")
-    assert [hit.docid for hit in own["long"]] == [hit.docid for hit in stock["long"]]
-    assert len(own["long"]) == 2
-
-
-def test_what_is_refused(routed, write_jsonl, tmp_path):
-    topics = str(write_jsonl("t.jsonl", TOPICS))
-    words = ["--index", str(routed / "all"), "--topics", topics, "--output"]
-    with pytest.raises(
-        XqgError, match=r"stock Pyserini takes such topics from a file named \*\.tsv"
-    ):
-        bm25_topics([*words, str(tmp_path / "t.txt")])
-    with pytest.raises(XqgError, match="no topics in 'ko'"):
-        bm25_topics([*words, str(tmp_path / "t.tsv"), "--language", "ko"])
-    with pytest.raises(XqgError, match="is a routed index; expected one of --to bm25"):
-        bm25_topics(
-            ["--index", str(routed), "--topics", topics, "--output", str(tmp_path / "t.tsv")]
-        )
-    (tmp_path / "t.tsv").touch()
-    with pytest.raises(XqgError, match="exists; give another name"):
-        bm25_topics([*words, str(tmp_path / "t.tsv")])
