@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,12 +23,30 @@ from pyserini_xqg.encoder.tokens import CPU_TOKENS, Tokens, batches_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.encoder.encoder import Encoder
     from pyserini_xqg.encoder.spec import EncoderSpec
 
 # Both ways must agree on these: no text, a short one, one of many scripts, and one that is cut.
 _TRIED = ("", "a", "Où 东京 ఎంత? المدينة Кто? 3,5", "How many people live in the city? " * 200)
 _CLOSE = 1e-4
+
+
+class Loaded(Protocol):
+    """What is asked of an `Encoder` whose model is loaded."""
+
+    spec: EncoderSpec
+    batch_size: int
+
+    @property
+    def exported(self) -> OnnxModel | None: ...
+    @property
+    def query_tokenizer(self) -> Any: ...
+    @property
+    def query_longest(self) -> int | None: ...
+    @property
+    def dimension(self) -> int: ...
+    def encode_queries(
+        self, texts: Sequence[str], max_length: int | None = None
+    ) -> NDArray[np.float32]: ...
 
 
 class ExportedEncoder:
@@ -99,12 +117,12 @@ def open_exported(spec: EncoderSpec, name: str, batch_size: int = 64) -> Exporte
     return None
 
 
-def keep_exported(encoder: Encoder, name: str | None) -> None:
+def keep_exported(encoder: Loaded, name: str | None) -> None:
     """Write beside an exported model what `open_exported` needs, if it gives the same vectors.
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : Loaded
     name : str or None
         Its `identity` before it was loaded.
     """
