@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import unescape
 
 from pyserini_xqg.collection.scripts import in_scripts_of, normalise
-from pyserini_xqg.generate.listed import items_of, unlisted, without_opening
+from pyserini_xqg.generate.listed import items_of, unlisted, without_answers, without_opening
 from pyserini_xqg.generate.noise import has_marks, without_fences, without_marks, without_thoughts
 from pyserini_xqg.generate.refusals import has_question_mark, is_refusal
 from pyserini_xqg.generate.shapes import OTHER, from_json, looks_like_json
@@ -18,6 +19,9 @@ MAX_CHARACTERS = 300
 # that a script writes with, such as U+3000, stay.
 _BREAKS = re.compile("[\t\n\v\f\r\x00-\x08\x0e-\x1f\x7f-\x9f\u2028\u2029]+")
 _SPACES = re.compile(" {2,}")
+# Characters as HTML writes them; others, such as &c;, may be meant.
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|amp|lt|gt|quot|apos|nbsp|[lr][sd]quo);")
+_BROKEN = "\ufffd"  # what stands for bytes that were no text
 _EDGE = " \t\ufeff\u200b\u200e\u200f\u2060\u00a0\u3000"
 _STOPS = ".．。｡।॥۔։።။!！…"
 _CLOSERS = "\"'”’»)]）」』*_ "
@@ -51,9 +55,9 @@ def parse_answer(
     """The queries in an answer, or in a word or two what is wrong with it.
 
     Left out are a reasoning model's thoughts, the marks of chat templates, code fences, an
-    introduction and what is said after the last query; list marks, labels, emphasis and quotes
-    where all queries have them. An array or object of JSON is read as one. What could be part of a
-    query stays: a year, a quotation, words in bold.
+    introduction and what is said after the last query; list marks, labels, emphasis, quotes and
+    answers behind the question mark where all queries have them. An array or object of JSON is
+    read as one. What could be part of a query stays: a year, a quotation, words in bold.
 
     Parameters
     ----------
@@ -91,7 +95,10 @@ def parse_answer(
             return "refusal"
         found = items_of(found, count)
         found = _without_chatter(found, count, questions)
-    queries = [_tidy(query) for query in unlisted([_tidy(item) for item in found], language)]
+    queries = unlisted([_tidy(item) for item in found], language)
+    if questions:
+        queries = without_answers(queries)
+    queries = list(map(_tidy, queries))
     return _fault(queries, language, count, longest, questions) or queries
 
 
@@ -109,7 +116,7 @@ def first_answer(answer: str, language: str) -> str:
     if isinstance(found, str) or not found or is_refusal(found[0]) or _is_introduction(found[0]):
         return ""
     query = _tidy(unlisted([_tidy(found[0])], language)[0])
-    return "" if has_marks(query) or not _says_something(query) else query
+    return "" if has_marks(query) or _BROKEN in query or not _says_something(query) else query
 
 
 def _said(answer: str) -> str | None:
@@ -130,7 +137,7 @@ def _lines(text: str) -> list[str]:
 
 def _tidy(text: str) -> str:
     """On one line, without white space and marks that nobody sees at its ends."""
-    text = text.encode(errors="replace").decode()
+    text = _ENTITY.sub(lambda entity: unescape(entity[0]), text).encode(errors="replace").decode()
     return _SPACES.sub(" ", _BREAKS.sub(" ", text)).strip(_EDGE)
 
 
@@ -188,6 +195,8 @@ def _fault(found: Sequence[str], language: str, count: int, longest: int, questi
         return "number of lines"
     if not all(map(_says_something, found)):
         return "empty"
+    if any(_BROKEN in line for line in found):
+        return "broken characters"
     if any(map(has_marks, found)):
         return "marks of a template"
     if any(map(looks_like_json, found)):

@@ -119,9 +119,11 @@ def spoken(content: Any) -> str | None:
     for part in content:
         if isinstance(part, str):
             texts.append(part)
-        elif not isinstance(part, dict) or part.get("type", "text") not in _SPOKEN | _UNSPOKEN:
+            continue
+        kind = part.get("type", "text") if isinstance(part, dict) else None
+        if not isinstance(kind, str) or kind not in _SPOKEN | _UNSPOKEN:
             return None
-        elif part.get("type", "text") in _SPOKEN:
+        if kind in _SPOKEN:
             if not isinstance(part.get("text"), str):
                 return None
             texts.append(part["text"])

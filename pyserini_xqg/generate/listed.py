@@ -58,6 +58,21 @@ _QUOTES = {
 }  # fmt: skip
 _ALL_QUOTES = "".join({*_QUOTES, *"".join(_QUOTES.values())})
 _INNER_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)|(?<=\w)['’](?= )")
+# A question mark, not inside a word or address, and what follows: without another question, unless
+# that stands in brackets. Armenian's mark stands inside words.
+_ANSWERED = re.compile(
+    r"(?P<asked>.*?[?？؟፧⁇⁈⁉]+)(?P<rest>(?=[\W_])[^?？؟፧⁇⁈⁉]*[^?？؟፧⁇⁈⁉\s]|\s*[(（\[【].+[)）\]】]\W*)"
+)
+_SET_APART = re.compile(
+    r"\s*(?:[(（\[【].*[)）\]】]\W*$|[-–—→=|/:：]"
+    r"|(?:correct |short )?(?:answer|ans|a|response)\s*[:：.]"
+    r"|[\W_]+$)",
+    re.IGNORECASE,
+)
+_OPENED_BY = {
+    **{end: "".join(a for a, ends in _QUOTES.items() if end in ends) for end in _ALL_QUOTES},
+    ")": "(", "）": "（", "]": "[", "】": "【", "}": "{", "*": "*", "_": "_", "`": "`", "$": "$",
+}  # fmt: skip
 _OPENING = re.compile(
     r"(?:final )?(?:answers?|output|response|results?|assistant|ai|model)\s*[:：]\s*|"
     r"(?:(?:sure|certainly|of course|okay|ok|absolutely|great)(?: thing)?[,.!:]?\s+)?"
@@ -126,6 +141,24 @@ def without_opening(text: str) -> str:
     """A line without an introduction that goes before on the same line, in English."""
     opening = _OPENING.match(text)
     return text[opening.end() :] if opening and text[opening.end() :].strip() else text
+
+
+def without_answers(questions: Sequence[str]) -> list[str]:
+    """Questions without what stands behind each of them: its answer, a translation, a grade.
+
+    It goes only where all have something there; of one question alone, which may go on behind a
+    question mark, only what is set apart. What closes a quotation that the question opened stays.
+    """
+    cuts = [_ANSWERED.fullmatch(text) for text in questions]
+    found = []
+    for cut in cuts:
+        if cut is None or (len(questions) == 1 and not _SET_APART.match(cut["rest"])):
+            return list(questions)
+        opener = _OPENED_BY.get(cut["rest"].lstrip()[0])
+        if opener and any(mark in cut["asked"] for mark in opener):
+            return list(questions)
+        found.append(cut["asked"])
+    return found
 
 
 def _cut_each(texts: list[str], mark: re.Pattern[str]) -> list[str] | None:

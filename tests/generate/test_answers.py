@@ -39,6 +39,62 @@ def test_the_first_answer(said, query):
     assert first_answer(said, "en") == query
 
 
+WHICH, WHERE = "Which sea takes it?", "Where does it begin?"
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        (" (The Caspian Sea)", " (Valdai)"),
+        (" (Mihin mereen se laskee?)", " (Mistä se alkaa?)"),
+        (" Answer: The Caspian Sea", " Answer: Valdai"),
+        (" - The Caspian Sea", " – Valdai"),
+        (" The Caspian Sea.", " In the Valdai Hills."),
+        (" [easy]", " [hard]"),
+        ("\t0.9", "\t0.8"),
+        (",", ","),
+        ("**", "**"),
+    ],
+)
+def test_what_stands_behind_every_question_is_no_part_of_it(behind):
+    answer = f"{WHICH}{behind[0]}\n{WHERE}{behind[1]}"
+    assert parse_answer(answer, "en", 2) == [WHICH, WHERE]
+    # Asked for something else, as of a passage, it may be.
+    assert parse_answer(answer, "en", 2, questions=False) != [WHICH, WHERE]
+
+
+@pytest.mark.parametrize(
+    ("answer", "queries"),
+    [
+        (f"{WHICH} (The Caspian Sea)", [WHICH]),
+        (f"{WHICH} A: The Caspian Sea", [WHICH]),
+        ("Kuka? Mikä", ["Kuka? Mikä"]),  # one alone may go on
+        (f"{WHICH} The Caspian Sea\n{WHERE}", [f"{WHICH} The Caspian Sea", WHERE]),
+        (
+            'Who sang "Who?" now\nWho (really?) did',
+            ['Who sang "Who?" now', "Who (really?) did"],
+        ),
+        ("See x.org/?q=1 mikä\nMikä on a?b", ["See x.org/?q=1 mikä", "Mikä on a?b"]),
+        ("Why? And how?\nWho? Where?", ["Why? And how?", "Who? Where?"]),
+        ("Ինչո՞ւ է\nՈ՞վ է", ["Ինչո՞ւ է", "Ո՞վ է"]),
+    ],
+)
+def test_what_belongs_to_a_question_stays(answer, queries):
+    language = "hy" if "Ի" in answer else "en"
+    assert parse_answer(answer, language, len(queries)) == queries
+
+
+def test_characters_as_html_writes_them():
+    answer = "Is it the Volga&#39;s?\nAT&amp;T &#x6d;ik&auml; &c; &lt;b&gt;?"
+    assert parse_answer(answer, "en", 2) == ["Is it the Volga's?", "AT&T mik&auml; &c; <b>?"]
+    assert first_answer("The Volga&#39;s?", "en") == "The Volga's?"
+
+
+def test_broken_characters_are_a_fault():
+    assert parse_answer(f"Is it the Volga\ufffds?\n{WHERE}", "en", 2) == "broken characters"
+    assert first_answer("Is it the Volga\ufffds?", "en") == ""
+
+
 HONEST = [
     ["1984 on kirja?", "3.5 mm liitin?"],
     ["1. maailmansota, milloin?"],
@@ -290,6 +346,12 @@ COMPLETIONS = VALUES | st.fixed_dictionaries(
         "usage": VALUES | st.fixed_dictionaries({}, optional={"prompt_tokens": LEAVES}),
     },
 )
+
+
+@pytest.mark.parametrize("kind", [[], {}, None, 1, "image_url"])
+def test_parts_of_another_type(kind):
+    content = json.dumps({"choices": [{"message": {"content": [{"type": kind, "text": "a"}]}}]})
+    assert read_completion(content.encode()) == Answer("", "content of another shape")
 
 
 @fuzz
