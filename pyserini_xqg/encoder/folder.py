@@ -110,6 +110,8 @@ def read_folder(folder: Path) -> Folder:
     saved = transformer / "sentence_bert_config.json"
     lower_case = saved.is_file() and _object(saved).get("do_lower_case") is True
     unread = None if mode in _POOLINGS else f"{pooling}: pooling {mode}"
+    if not _is_of_size(_object(pooling), transformer):
+        unread = f"{pooling}: pooling of another model's vectors, by their size,"
     return Folder(transformer, settings, layers, lower_case, unread)
 
 
@@ -117,7 +119,7 @@ def _modules(listing: Path) -> list[tuple[str, str]]:
     """The parts of a model in order: the class's name, and its folder."""
     found = _read(listing)
     try:
-        rows = [(str(row["type"]).rpartition(".")[2], str(row["path"])) for row in found]
+        rows = [(_kind(str(row["type"])), str(row["path"])) for row in found]
     except (KeyError, TypeError):
         raise XqgError(f"{listing}: expected a list of parts with type and path") from None
     check_names([place for _, place in rows if place], listing)
@@ -126,14 +128,31 @@ def _modules(listing: Path) -> list[tuple[str, str]]:
     return rows
 
 
+def _kind(name: str) -> str:
+    """What a part is; one of the model's own Python keeps its whole name, and is not known."""
+    package, _, kind = name.rpartition(".")
+    return kind if package.partition(".")[0] in ("", "sentence_transformers") else name
+
+
 def _pooling_mode(path: Path, *, prompted: bool) -> str:
     config = _known(path, _POOLING_KEYS)
     flags = [mode for key, mode in _BY_FLAG.items() if config.get(key)]
     modes = config.get("pooling_mode") or flags
-    modes = [modes] if isinstance(modes, str) else list(modes) or ["mean"]
+    if not modes:  # all that are named are off
+        modes = ["none"] if _BY_FLAG.keys() & config.keys() else ["mean"]
+    modes = [modes] if isinstance(modes, str) else list(modes)
     if config.get("include_prompt") is False and prompted:
         raise XqgError(f"{path}: pooling without the prompt's tokens is not computed here")
     return " and ".join(map(str, modes))
+
+
+def _is_of_size(pooling: Mapping[str, Any], transformer: Path) -> bool:
+    """Whether a pooling is of vectors as long as the model's, where both say their size."""
+    path = transformer / "config.json"
+    config = _object(path) if path.is_file() else {}
+    said = pooling.get("word_embedding_dimension") or pooling.get("embedding_dimension")
+    sizes = [config[key] for key in ("hidden_size", "d_model", "dim", "n_embd") if config.get(key)]
+    return not said or not sizes or said in sizes
 
 
 def _lengths(transformer: Path) -> dict[str, int]:

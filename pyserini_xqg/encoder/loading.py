@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.judging import check_weights
-from pyserini_xqg.encoder.weights import check_files, check_pointers
+from pyserini_xqg.encoder.weights import check_adapter, check_files, check_pointers
 
 
 class Kind(NamedTuple):
@@ -72,6 +72,7 @@ def load_config(named: Named) -> Any:
 
     folder = model_folder(named)
     check_pointers(folder)
+    check_adapter(folder)  # it comes without a configuration
     return _loaded(AutoConfig, named, folder)
 
 
@@ -211,6 +212,11 @@ def _loaded(auto: Any, named: Named, folder: Path, **options: Any) -> Any:
         if isinstance(error, (KeyError, TypeError, AttributeError, IndexError)):
             reason = (
                 f"a file of it is damaged, or not of this kind ({type(error).__name__}: {reason})"
+            )
+        if reason.startswith("Weights only load failed"):  # and then advice on how to run it
+            reason = (
+                "its weights are pickled together with Python, which is never run: load it where "
+                "it was made, and save it with save_pretrained, as safetensors"
             )
         raise named.error(reason) from None
 

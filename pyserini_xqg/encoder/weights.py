@@ -30,16 +30,21 @@ def check_files(folder: Path) -> None:
         Naming the file.
     """
     check_pointers(folder)
-    if (folder / "adapter_config.json").is_file():
-        raise XqgError(
-            f"{folder} holds an adapter (LoRA), which would be left out: merge it into the model "
-            "that it was trained from (peft: merge_and_unload), save that, and give its folder"
-        )
+    check_adapter(folder)
     for file in weight_files(folder):
         if file.suffix == ".safetensors":
             check_header(file)
         elif not zipfile.is_zipfile(file) and _starts_as_zip(file):
             raise XqgError(f"{file}: cut short, or damaged; fetch it again")
+
+
+def check_adapter(folder: Path) -> None:
+    """Refuse a folder with an adapter, alone or beside a model."""
+    if (folder / "adapter_config.json").is_file():
+        raise XqgError(
+            f"{folder} holds an adapter (LoRA), which would be left out: merge it into the model "
+            "that it was trained from (peft: merge_and_unload), save that, and give its folder"
+        )
 
 
 def check_pointers(folder: Path) -> None:

@@ -39,6 +39,35 @@ def test_vectors_of_sentence_transformers(model_dir, tmp_path, made):
     assert found.shape == (4, made.get("dense") or 16)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"word_embedding_dimension": 768}, "pooling of another model's vectors, by their size"),
+        ({"pooling_mode": None, "pooling_mode_cls_token": False}, "pooling none is not computed"),
+    ],
+)
+def test_a_pooling_that_is_not_the_models(model_dir, tmp_path, changes, message):
+    odd.sentence_transformer(model_dir, tmp_path / "st", pooling="mean")
+    config = tmp_path / "st/1_Pooling/config.json"
+    saved = {key: value for key, value in changes.items() if value is not None}
+    if "pooling_mode" not in changes:
+        saved = {**json.loads(config.read_text()), "embedding_dimension": 768, **saved}
+    config.write_text(json.dumps(saved))
+    with pytest.raises(XqgError, match=message):
+        ours(tmp_path / "st")
+    assert ours(tmp_path / "st", pooling="mean").spec.pooling == "mean"
+
+
+def test_a_part_of_the_models_own_python(model_dir, tmp_path):
+    odd.sentence_transformer(model_dir, tmp_path / "st", pooling="mean")
+    listing = tmp_path / "st/modules.json"
+    modules = json.loads(listing.read_text())
+    modules[0]["type"] = "custom_st.Transformer"
+    listing.write_text(json.dumps(modules))
+    with pytest.raises(XqgError, match="its parts are custom_st.Transformer, Pooling"):
+        ours(tmp_path / "st")
+
+
 def test_older_folders(model_dir, tmp_path):
     """The transformer in a folder of its own, a flag for each pooling, weights as a pickle."""
     import torch
@@ -148,7 +177,7 @@ REFUSED = [
     (lambda f: (f / "modules.json").write_text('{"a": 1}'), "expected a list of parts"),
     (change_modules(lambda m: renamed(m, 1, path="../1")), "'../1', which is no name"),
     (change_modules(lambda m: renamed(m, 1, path="/etc")), "'/etc', which is no name inside"),
-    (change_modules(lambda m: renamed(m, 2, type="x.LSTM")), "are Transformer, Pooling, LSTM"),
+    (change_modules(lambda m: renamed(m, 2, type="x.LSTM")), "are Transformer, Pooling, x.LSTM"),
     (change_modules(lambda m: [m[0], m[1], m[3], m[2]]), "Pooling, Normalize, Dense; known are"),
     (change_modules(lambda m: m[1:]), "its parts are Pooling, Dense, Normalize; known are"),
     (dense_of(use_residual=True), "Dense layer with a residual"),

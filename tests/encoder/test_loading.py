@@ -170,9 +170,15 @@ def test_weights_of_pickle_are_read_as_weights_only(model_dir, tmp_path):
             return (open, (str(tmp_path / "written"), "w"))
 
     torch.save({**state, "more": Harmful()}, folder / "pytorch_model.bin")
-    with pytest.raises(XqgError, match="cannot load the encoder"):
+    with pytest.raises(XqgError, match="cannot load the encoder.*pickled together with Python"):
         load(folder)
     assert not (tmp_path / "written").exists()
+
+
+def test_an_adapter_alone(tmp_path):
+    with pytest.raises(XqgError, match=r"holds an adapter \(LoRA\), .*merge_and_unload"):
+        (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+        load(tmp_path)
 
 
 def test_one_row_more_than_tokens_is_usual(model_dir, tmp_path):
