@@ -6,6 +6,7 @@ equal weights throw away much of the better run.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,21 @@ def check_sides(dense: str | Path, sparse: str | Path) -> None:
             kind = "a BM25" if texts[path] else f"a {kinds[path]['kind']}"
             wanted = "one of --to bm25" if of_text else "a dense one"
             raise XqgError(f"{option} {path} is {kind} index; expected {wanted}")
+
+
+def apart(dense: Run, sparse: Run) -> str:
+    """What to say where two runs have no passage in common; empty where they have some."""
+    of_dense, of_sparse = (
+        {hit.docid for found in run.values() for hit in found} for run in (dense, sparse)
+    )
+    if not of_dense or not of_sparse:
+        return "one of them finds nothing for any topic" if of_dense or of_sparse else ""
+    if of_dense & of_sparse:
+        return ""
+    return (
+        f"no passage comes from both, such as {min(of_dense)!r} and {min(of_sparse)!r}; are they "
+        "indexes of the same passages?"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -162,6 +178,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             chosen = "  chosen" if tried == weight else ""
             print(f"weight {tried:4.2f}  {args.measure} {mean:.4f} on dev{chosen}")
     dense, sparse = search(topics)
+    if said := apart(dense, sparse):
+        warnings.warn(f"--dense {args.dense}, --sparse {args.sparse}: {said}", stacklevel=2)
     write_run(output, fuse_runs(dense, sparse, weight, args.hits), args.runtag)
 
 

@@ -10,7 +10,7 @@ from pyserini_xqg.collection.runs import Hit, read_run
 from pyserini_xqg.demo import TINY_ENCODER, XQG_MINI
 from pyserini_xqg.encode.__main__ import main as encode
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
-from pyserini_xqg.hybrid import WEIGHTS, choose_weight, main
+from pyserini_xqg.hybrid import WEIGHTS, apart, choose_weight, main
 from pyserini_xqg.index.__main__ import main as index
 from pyserini_xqg.search.__main__ import main as search
 from pyserini_xqg.search.run_fusion import fuse_runs
@@ -118,6 +118,15 @@ def test_what_the_command_refuses(indexes, tmp_path):
     with pytest.raises(XqgError, match="exists; give another name"):
         main(arguments(indexes, output, "--weight", "0.5"))
     assert output.read_text() == "mine"
+
+
+def test_indexes_of_other_passages_are_noticed():
+    one, other = {"1": [Hit("a", 1.0)]}, {"1": [Hit("x", 1.0)]}
+    said = "no passage comes from both, such as 'a' and 'x'; are they indexes of the same passages?"
+    assert apart(one, other) == said
+    assert apart(one, {**other, "2": [Hit("a", 1.0)]}) == ""
+    assert apart(one, {"1": []}) == "one of them finds nothing for any topic"
+    assert apart({}, {"1": []}) == ""
 
 
 def test_topics_without_a_language_are_routed_by_detection(indexes, tmp_path):

@@ -62,25 +62,31 @@ def read_columns(path: str | Path, forms: Mapping[int, str]) -> Iterator[Columns
         yield Columns(cells, where)
 
 
+_TOO_LARGE = 2**31
+
+
 def is_header(cells: Collection[str], names: Collection[str]) -> bool:
     """Whether a file's first row names its columns: every cell is such a name."""
     return all(cell.strip().lower() in names for cell in cells)
 
 
 def whole_number(text: str, column: str, where: str) -> int:
-    """The number in a column; ``1.0`` is one.
+    """The number in a column; ``1.0`` is one. None is larger than trec_eval can hold.
 
     Raises
     ------
     XqgError
         Naming the column.
     """
+    number: float
     try:
-        return int(text)
+        number = int(_digits(text))
     except ValueError:
         number = finite_number(text, column, where)
-    if not number.is_integer():
-        raise XqgError(f"{where}: {column} is {text!r}; expected a whole number")
+    if int(number) != number or abs(number) >= _TOO_LARGE:
+        raise XqgError(
+            f"{where}: {column} is {text!r}; expected a whole number below {_TOO_LARGE:,}"
+        )
     return int(number)
 
 
@@ -93,12 +99,19 @@ def finite_number(text: str, column: str, where: str) -> float:
         Naming the column.
     """
     try:
-        number = float(text)
+        number = float(_digits(text))
     except ValueError:
         number = nan
     if not isfinite(number):
         raise XqgError(f"{where}: {column} is {text!r}; expected a finite number")
     return number
+
+
+def _digits(text: str) -> str:
+    """The text, unless only Python would read it as a number: trec_eval takes 1_0 for 1."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text
 
 
 def tsv_cells(line: bytes, where: str, *, quoted: bool = False, columns: int = 0) -> list[str]:

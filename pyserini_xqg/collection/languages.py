@@ -77,6 +77,9 @@ def check_language(code: str, where: str = "language") -> str:
     match = _WELL_FORMED.fullmatch(code)
     if not match or len(match["language"].partition("-")[0]) > 3:
         named = [known for known, name in NAMES.items() if name.lower() == code.strip().lower()]
+        hyphened = code.strip().replace("_", "-")
+        if hyphened != code and not named and _WELL_FORMED.fullmatch(hyphened):
+            named = [hyphened]
         meant = f"; {code.strip()} is {named[0]!r}" if named else ""
         raise XqgError(
             f"{where}: {code!r} is not a language code; expected a BCP 47 tag such as 'te' or "

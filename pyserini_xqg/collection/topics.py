@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,14 +105,23 @@ def topic_rows(source: str | Path, language: str | None = None) -> Iterator[Topi
     """
     code = check_language(language, "--language") if language else None
     seen: set[str] = set()
+    blank: list[str] = []
     for where, row, line in _rows(source):
         topic = topic_of(row, where, code)
         if topic.qid in seen:
             raise XqgError(f"{where}: duplicate topic id {topic.qid!r}")
         seen.add(topic.qid)
+        if not topic.text.strip():
+            blank.append(topic.qid)
         yield TopicRow(topic, where, line or _line(topic))
     if not seen:
         raise XqgError(f"{source}: no topics in it")
+    if blank:
+        warnings.warn(
+            f"{source}: {len(blank)} topic(s) without text, e.g. {blank[0]!r}; what is found for "
+            "them says nothing",
+            stacklevel=2,
+        )
 
 
 def _rows(source: str | Path) -> Iterator[tuple[str, dict[str, Any], bytes]]:

@@ -58,9 +58,10 @@ class FaissVectors:
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        scores, rows = self._index.search(vectors, k)
+        # FAISS makes room for all that it is asked for.
+        scores, rows = self._index.search(vectors, min(k, max(len(self._docids), 1)))
         return [
-            # FAISS fills up with -1 where there are no more.
+            # It fills up with -1 where a graph or a list has no more.
             [(self._docids[row], score) for row, score in zip(*found, strict=True) if row != -1]
             for found in zip(rows.tolist(), scores.tolist(), strict=True)
         ]

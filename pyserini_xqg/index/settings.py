@@ -273,9 +273,12 @@ def _by_language(items: Sequence[str], option: str) -> dict[str, float]:
         language, equals, number = item.partition("=")
         try:
             name = language if language == FALLBACK else check_language(language, option)
-            found[name] = float(number)
+            value = float(number)
         except ValueError:
             equals = ""
         if not equals:
             raise XqgError(f"{option} {item}: expected language=number, e.g. te=2")
+        if name in found:
+            raise XqgError(f"{option}: two numbers for {name}; give one")
+        found[name] = value
     return found

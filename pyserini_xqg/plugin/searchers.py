@@ -131,6 +131,7 @@ class XqgSearcher(FaissSearcher):
         self, query: Any, k: int = 10, *args: Any, language: str | None = None, **kwargs: Any
     ):
         """As `FaissSearcher.search`; `language` chooses the route of a routed index."""
+        k = min(k, max(self.num_docs, 1))  # FAISS makes room for all that it is asked for
         if self.routes:
             asked = [query] if isinstance(query, str) else np.reshape(query, (1, -1))
             languages = [language or ""]
@@ -151,6 +152,7 @@ class XqgSearcher(FaissSearcher):
         **kwargs: Any,
     ):
         """As `FaissSearcher.batch_search`; `languages`, one a query, choose the routes."""
+        k = min(k, max(self.num_docs, 1))
         if not self.routes:
             return super().batch_search(queries, q_ids, k, threads, *args, **kwargs)
         languages = check_routable(str(self._root), queries, languages, detect=self.detect)

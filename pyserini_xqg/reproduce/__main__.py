@@ -127,14 +127,15 @@ def _choose(names: Sequence[str], collections: Mapping[str, Collection]) -> list
 
 def _mapping(given: Sequence[str], collections: Mapping[str, Collection]) -> dict[str, str]:
     known = {key for collection in collections.values() for key in collection.data}
-    mapping = {}
+    mapping: dict[str, str] = {}
     for each in given:
         key, equals, value = each.partition("=")
         if not equals or not value:
             raise XqgError(f"--data {each}: expected KEY=PATH")
         if key not in known:
             raise XqgError(f"--data {each}: no such key; there are {', '.join(sorted(known))}")
-        mapping[key] = value
+        if mapping.setdefault(key, value) != value:
+            raise XqgError(f"--data: {key} is given twice, as {mapping[key]} and as {value}")
     return mapping
 
 

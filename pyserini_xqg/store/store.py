@@ -180,8 +180,8 @@ class Store:
             if sorted(manifest["queries"]) != sorted(self.manifest["queries"]):
                 raise XqgError(
                     f"{path} does not belong to {self.paths[0]}: its languages are "
-                    f"{' '.join(sorted(manifest['queries']))}, expected "
-                    f"{' '.join(sorted(self.manifest['queries']))}"
+                    f"{' '.join(sorted(manifest['queries'])) or 'none'}, expected "
+                    f"{' '.join(sorted(self.manifest['queries'])) or 'none'}"
                 )
             shard = str((manifest.get("inputs"), manifest.get("shard")))
             if shard in seen:

@@ -51,6 +51,8 @@ def test_read_qrels(write):
             r":1: 5 column.s.; expected 4: topic id, 0, docid, rel",
         ),
         ("a 0 b 0.5\n", r":1: column 4 .relevance. is '0.5'; expected a whole number"),
+        ("a 0 b 2147483648\n", r":1: column 4 .relevance. is '2147483648'; expected a .* below"),
+        ("a 0 b -9e99\n", r":1: column 4 .relevance. is '-9e99'; expected a .* below 2,147"),
         ("a 0 b inf\n", r":1: column 4 .relevance. is 'inf'; expected a finite number"),
         ("a b yes\n", r":1: column 3 .relevance. is 'yes'; expected a finite number"),
         ("qid iter docid rel\nqid iter docid rel\n", ":2: column 4 .relevance. is 'rel'"),

@@ -37,7 +37,12 @@ def test_malformed(code):
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("finnish", "; finnish is 'fi'"), ("Arabic", "; Arabic is 'ar'"), ("klingon", "'bn-Latn'")],
+    [
+        ("finnish", "; finnish is 'fi'"),
+        ("Arabic", "; Arabic is 'ar'"),
+        ("klingon", "'bn-Latn'"),
+        ("zh_CN", "; zh_CN is 'zh-CN'"),
+    ],
 )
 def test_a_language_s_name_is_no_code(name, meant):
     with pytest.raises(XqgError, match=f"{name!r} is not a language code; .*{meant}$"):

@@ -49,6 +49,8 @@ def test_a_run_in_the_order_of_its_ranks(write):
         ("a Q0 b first 0.5 t", r"column 4 .rank. is 'first'; expected a"),
         ("a Q0 b 1.5 0.5 t", r"column 4 .rank. is '1.5'; expected a whole number"),
         ("a Q0 b 1 high t", r"column 5 .score. is 'high'; expected a finite number"),
+        ("a Q0 b 1 1_0 t", "column 5 .score. is '1_0'; expected a finite number"),
+        ("a Q0 b 1 \u0661 t", "column 5 .score. is '\u0661'; expected a finite number"),
         ("a Q0 b 1 nan t", "column 5 .score. is 'nan'"),
         ("a Q0 b 1 -inf t", "column 5 .score. is '-inf'"),
         ("a Q0 c 2 0.1 t", "'c' is returned twice for topic 'a'"),

@@ -106,3 +106,9 @@ def test_what_is_no_list_of_expansions(value):
 def test_a_language_that_is_none():
     with pytest.raises(XqgError, match=r"t\.jsonl:3: 'x!' is not a language code"):
         topic_with([{"kind": "passage", "lang": "x!", "text": "a"}])
+
+
+def test_topics_without_text_are_counted(write_jsonl):
+    rows = [{"qid": "1", "title": ""}, {"qid": "2", "title": "\u3000"}, {"qid": "3", "title": "a"}]
+    with pytest.warns(UserWarning, match=r"2 topic\(s\) without text, e.g. '1'"):
+        assert [topic.qid for topic in read_topics(write_jsonl("t.jsonl", rows))] == ["1", "2", "3"]

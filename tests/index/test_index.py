@@ -137,6 +137,7 @@ def test_an_alpha_for_each_route(store, tmp_path):
         (["te=0.5"], "--alpha: none for ar all; name every route"),
         (["0.5", "fi=0.5"], "--alpha fi: no such route; there are ar te all"),
         (["0.5", "0.6"], "--alpha 0.5 0.6: expected one number, or language=number"),
+        (["0.5", "te=0.1", "TE=0.2"], "--alpha: two numbers for te; give one"),
         (["half"], "--alpha half: expected one number, or language=number"),
         (["te=half"], "--alpha te=half: expected language=number"),
         (["0.5", "te=1.5"], r"--alpha 1.5 is outside \[0, 1\]"),

@@ -166,10 +166,16 @@ def test_missing_data_are_named_with_their_home(tmp_path):
 
 def test_what_is_refused(tmp_path):
     output = ["--output", str(tmp_path / "out")]
-    with pytest.raises(XqgError, match="--condition xor: there is no such; expected one of ciral,"):
+    with pytest.raises(
+        XqgError, match="--condition xor: there is no such; expected one of afriqa, ciral,"
+    ):
         main(["--condition", "xor", *output])
-    with pytest.raises(XqgError, match="--data mbret=x: no such key; there are augmented, "):
+    with pytest.raises(
+        XqgError, match="--data mbret=x: no such key; there are afriqa, augmented, "
+    ):
         main(["--condition", "xor-mbert", "--data", "mbret=x", *output])
+    with pytest.raises(XqgError, match="--data: augmented is given twice, as a and as b"):
+        main(["--condition", "xor-mbert-xqg", "--data", "augmented=a", "augmented=b"])
     with pytest.raises(XqgError, match="--data mbert=: expected KEY=PATH"):
         main(["--condition", "xor-mbert", "--data", "mbert=", *output])
     with pytest.raises(XqgError, match="needs augmented"):  # before the first step of any

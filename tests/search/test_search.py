@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -63,6 +64,10 @@ def test_a_trec_run(indexes, write_jsonl):
 
 def test_more_hits_than_passages(indexes):
     assert len(XqgSearcher(indexes / "flat").search("w1", k=1000)) == 30
+    for k in (10**12, 10**30):  # more than memory, or a machine's numbers, can hold
+        assert len(XqgSearcher(indexes / "flat").search("w1", k=k)) == 30
+        with closing(open_searcher(indexes / "flat")) as searcher:
+            assert len(searcher.search("w1", k=k)) == 30
     hits = XqgSearcher(indexes / "hnsw").batch_search(["w1"], ["1"], k=1000)["1"]
     assert len(hits) == len({hit.docid for hit in hits}) == 30
 
