@@ -157,6 +157,26 @@ def test_stock_pyserini_encode(corpus_and_queries, model_dir, tmp_path):
         main(wrong)
 
 
+def test_stock_prefix_after_the_title(corpus_and_queries, encoder, tmp_path, capsys):
+    """AutoDocumentEncoder puts its prefix before the text alone, so after the title."""
+    passages = rows_of(corpus_and_queries[0])
+    docids = [row["docid"] for row in passages]
+    titles = [row["title"] or "A title" for row in passages]
+    texts = [row["text"] for row in passages]
+    given = encoder.encode_passages([f"passage: {text}" for text in texts], titles)
+    joined = [f"{title}\n{text}" for title, text in zip(titles, texts, strict=True)]
+    prefixed = Encoder(replace(encoder.spec, passage_prefix="passage: "), device="cpu")
+    as_jsonl(tmp_path / "v", docids, given, joined)
+    source = open_vectors(tmp_path / "v", form=PassageFormat(fields=("title", "text")))
+    encode_corpus(None, tmp_path / "s", prefixed, vectors=source, fields=["title", "text"])
+    assert "between title and text, as pyserini.encode puts it" in capsys.readouterr().err
+    store = Store([tmp_path / "s"])
+    assert store.manifest["adopted"]["checked"]["prefix"] == "after the title"
+    (block,) = store.blocks()
+    assert block.passages == pytest.approx(given, abs=1e-6)
+    assert prefixed.spec.passage_prefix == "passage: "
+
+
 def test_without_texts_it_is_said_that_nothing_was_checked(
     made, corpus_and_queries, encoder, tmp_path, capsys
 ):
