@@ -109,10 +109,11 @@ def advise(inputs: Inputs, output: Path, encoder: Callable[[], Encoder]) -> None
         f"{weight:g} --topics TOPICS --output RUN",
     ]
     what = (
-        f"{len(share)} topics of the test half, {len(dev_share)} chose"
+        "topics of the test half"
         if inputs.topics
-        else f"{len(share)} generated queries taken out of their passages, {len(dev_share)} chose"
+        else "generated queries taken out of their passages"
     )
+    what = f"{len(share)} {what}, {len(dev_share)} others chose"
     page = output / "advice.html"
     more = [f"serve: {commands[0]}", f"or:    {commands[1]}", f"page:  {page}"]
     said = advice.in_words(lines, what, coverage, more)

@@ -73,7 +73,7 @@ def build_index(
     """
     if fusion is None:
         fusion, maps, chosen_by = complete(store, OPEN, routed=False, languages=languages)
-    _say_coverage(store, fusion, languages)
+    _say_coverage(store, fusion, languages, chosen=chosen_by is not None)
     checked = _build(
         store, output, fusion, to, languages, maps, chosen_by, overwrite, Options(**options)
     )
@@ -163,7 +163,7 @@ def build_routed(
     check_fusion(fusion)
     chosen = _languages(store, languages, fusion, maps)
     fusion.check_routes(chosen)
-    _say_coverage(store, fusion, languages)
+    _say_coverage(store, fusion, languages, chosen=chosen_by is not None)
     if not chosen:
         raise XqgError("--routed needs generated queries; encode with xqg --queries")
     plan = {
@@ -258,8 +258,13 @@ def _fitted(store: Store, languages: Sequence[str], maps: Maps | None) -> Maps:
     return maps
 
 
-def _say_coverage(store: Store, fusion: Fusion, languages: Sequence[str] | None) -> None:
-    """One line where some passages have no queries: how many have, by language."""
+def _say_coverage(
+    store: Store, fusion: Fusion, languages: Sequence[str] | None, *, chosen: bool
+) -> None:
+    """One line where some passages have no queries: how many have, by language.
+
+    Settings that were `chosen` do no harm to those without, or would not have been: no warning.
+    """
     check_fusion(fusion)
     there = store.languages if languages is None else _there(store, languages)
     covered = store.covered(there)
@@ -267,7 +272,7 @@ def _say_coverage(store: Store, fusion: Fusion, languages: Sequence[str] | None)
         return
     shares = " ".join(f"{code} {100 * n / store.passages:.3g}" for code, n in covered.items())
     line = f"coverage: passages with queries, %: {shares}"
-    if fusion.method == "mean" and not fusion.mu:
+    if fusion.method == "mean" and not fusion.mu and not chosen:
         line += "; the others will hardly be found beside them: see --mu"
     print(line, file=sys.stderr)
 

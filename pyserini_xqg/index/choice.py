@@ -80,6 +80,7 @@ class Choice(NamedTuple):
             f"chosen by {of['by']}: {alphas}, mu {self.mu:g}; {of['measure']} of {of['topics']} "
             f"topics on {of['passages']} passages: {of['chosen']:.1f}, passages only "
             f"{of['passages_only']:.1f}"
+            + ("" if any(self.alphas.values()) else "; no gain is assured, so nothing is folded in")
         )
 
 

@@ -44,10 +44,10 @@ class Norms:
         self._extremes = seen[:SHOWN] + seen[SHOWN:][-SHOWN:]
 
     def finite(self) -> Verdict:
-        return self._verdict(self._infinite, ERROR)
+        return self._verdict(self._infinite, ERROR, "all of")
 
     def zero(self) -> Verdict:
-        return self._verdict(self._zero, WARNING)
+        return self._verdict(self._zero, WARNING, "none of")
 
     def outliers(self) -> Verdict:
         """Norms outside the fences, with the farthest docids."""
@@ -60,7 +60,7 @@ class Norms:
         first = min(low - reach, median - _LEAST)
         last = max(high + reach, median + _LEAST)
         outside = total - int(self._histogram[max(first, 0) : last + 1].sum())
-        lengths = f"median length {_length(median):.4g}"
+        lengths = f"median length {_length(median + 0.5):.2g}"
         if not outside:
             return OK, f"{lengths}, none far from it"
         far = [
@@ -73,9 +73,9 @@ class Norms:
             f"{_length(last + 1):.4g} ({lengths}): {', '.join(far)}"
         )
 
-    def _verdict(self, findings: Findings, verdict: str) -> Verdict:
+    def _verdict(self, findings: Findings, verdict: str, good: str) -> Verdict:
         if not findings:
-            return OK, f"none of {self._rows} vectors"
+            return OK, f"{good} {self._rows} vectors"
         return verdict, f"{findings.count} of {self._rows} vectors: {findings}"
 
 
@@ -85,5 +85,5 @@ def _bin(norms: NDArray[np.float64]) -> NDArray[np.int64]:
     return inside
 
 
-def _length(number: int) -> float:
+def _length(number: float) -> float:
     return float(2.0 ** (number / _BINS - _OCTAVES))

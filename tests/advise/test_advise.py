@@ -171,7 +171,7 @@ def test_the_command(inputs, model_dir, tmp_path, capsys, monkeypatch, write_jso
     if not with_judgments:
         assert "generated queries taken out of their passages" in lines[0]
     else:
-        assert "60 topics of the test half, 60 chose" in lines[0]
+        assert "60 topics of the test half, 60 others chose" in lines[0]
 
     def again(*_, **__):
         raise AssertionError("encoded again")

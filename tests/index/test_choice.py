@@ -53,6 +53,10 @@ def test_the_best_mu_and_each_routes_alpha():
     line = choice.line()
     assert line.startswith("chosen by hand: alpha 0.4 (te 0.2), mu 2; RR@10 of 80 topics")
     assert line.endswith("67.0, passages only 50.0")
+    nothing = pick({"te": scores("te", [[50, 40, 30]])}, ALPHAS, [0.0], {"by": "hand"})
+    assert nothing.line().endswith(
+        "passages only 50.0; no gain is assured, so nothing is folded in"
+    )
 
 
 def test_no_group_is_taken_below_passages_only():

@@ -273,6 +273,8 @@ def test_coverage_is_said(store, tmp_path, capsys):
     assert f"{line}; the others will hardly be found beside them: see --mu" in said
     build_index(store, tmp_path / "j", Fusion("mean", 0.4, mu=2))
     assert line in capsys.readouterr().err.splitlines()
+    build_index(store, tmp_path / "k", Fusion("mean", 0.4, mu=0), chosen_by={"by": "hand"})
+    assert line in capsys.readouterr().err.splitlines()  # a choice looks at both groups
 
 
 def test_too_few_passages_with_queries_are_said(tmp_path, capsys):
