@@ -96,7 +96,7 @@ def test_pairs_are_read_without_dev_questions_and_held_out_by_text(data):
     ):
         read_pairs(data)
     path.write_bytes(b"te\t\xff\tx\n")
-    with pytest.raises(XqgError, match=r"translations.tsv:1: not UTF-8; convert"):
+    with pytest.raises(XqgError, match=r"translations.tsv:1: not UTF-8 .*; convert"):
         read_pairs(data)
     path.unlink()
     with pytest.raises(XqgError, match="no such file or folder: .*question_translations.tsv"):
