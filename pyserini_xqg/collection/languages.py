@@ -86,7 +86,7 @@ def check_language(code: str, where: str = "language") -> str:
             f"'bn-Latn'{meant}"
         )
     language = match["language"].lower()
-    if language not in NAMES:
+    if language not in NAMES and language != "und":  # BCP 47's own for undetermined
         warnings.warn(f"{where}: unlisted language code {code!r}; taken as it is", stacklevel=2)
     canonical = language
     if match["script"]:

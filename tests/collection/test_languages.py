@@ -103,3 +103,8 @@ def test_unlisted_ones_warn():
 )
 def test_detection(text, language):
     assert detect_language(text) == language
+
+
+def test_undetermined_is_a_code_without_a_warning(recwarn):
+    assert check_language("und", "--language") == "und"
+    assert not recwarn.list
