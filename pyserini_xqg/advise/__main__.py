@@ -73,9 +73,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def advise(inputs: Inputs, output: Path, encoder: Callable[[], Encoder]) -> None:
     """Make everything, print the answer and write the page."""
     from pyserini_xqg.advise import advice, systems
-    from pyserini_xqg.advise.pipeline import chosen_fusion, make, see
+    from pyserini_xqg.advise.pipeline import make, see
     from pyserini_xqg.base.files import write_json
     from pyserini_xqg.evaluate.report.page import as_page
+    from pyserini_xqg.index.manifest import read_built
 
     def say(what: str) -> None:
         print(what, file=sys.stderr, flush=True)
@@ -88,9 +89,10 @@ def advise(inputs: Inputs, output: Path, encoder: Callable[[], Encoder]) -> None
     dev_share, share = systems.shares(dev, by_group), systems.shares(test, by_group)
     alpha = systems.choose_sum(dev, dev_share)
     weight = systems.choose_weight(dev, dev_share)
-    alphas = sorted(set(chosen_fusion(made.dense).alphas.values()))
+    fusion = read_built(made.dense).fusion
+    alphas = sorted(set(fusion.alphas.values()))
     span = f"{alphas[0]:g}" if len(alphas) == 1 else f"{alphas[0]:g} to {alphas[-1]:g}"
-    ours = f"alpha {span}, mu {chosen_fusion(made.dense).mu:g}"
+    ours = f"alpha {span}, mu {fusion.mu:g}"
     lines = [
         advice.line(
             name, setting, scores, test.plain, share, test.languages, test.clusters

@@ -6,15 +6,14 @@ import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyserini_xqg.advise.asked import Asked, judged
 from pyserini_xqg.advise.held_out import rounds_of, take_out
 from pyserini_xqg.advise.systems import Seen, look
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.index.manifest import read_manifest
+from pyserini_xqg.index.manifest import read_built
 from pyserini_xqg.index.own_topics import read_samples
-from pyserini_xqg.index.settings import FALLBACK, Fusion
 
 if TYPE_CHECKING:
     from pyserini_xqg.encoder.encoder import Encoder
@@ -98,7 +97,7 @@ def _held_out(
 
     (work / "join").mkdir(parents=True, exist_ok=True)
     join = Join(inputs.corpus, inputs.queries, work / "join", languages=made.store.languages)
-    fusion = chosen_fusion(made.dense)
+    fusion = read_built(made.dense).fusion
     rounds = rounds_of(read_samples(made.store, made.store.languages))
     halves: list[Seen | None] = [None, None]
     for number in range(rounds):
@@ -140,16 +139,3 @@ def _halves(asked: Asked) -> list[Asked]:
         )
         for half in (0, 1)
     ]
-
-
-def chosen_fusion(dense: Path) -> Fusion:
-    """The settings that a routed index was built with."""
-    manifest = read_manifest(dense)
-    routes = {name: read_manifest(dense / name) for name in [*manifest["routes"], FALLBACK]}
-    of: dict[str, Any] = routes[FALLBACK]
-    return Fusion(
-        of["method"],
-        l2_norm=of["l2_norm"],
-        alphas={name: each["alpha"] for name, each in routes.items()},
-        mu=of["mu"],
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.names import check_names
@@ -76,6 +76,54 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     if "method" in manifest:  # from before it existed: the plain mean
         manifest.setdefault("mu", 0.0)
     return manifest
+
+
+class Built(NamedTuple):
+    """What an index of vectors was built with.
+
+    Attributes
+    ----------
+    fusion : Fusion
+        Of a routed index with the alphas of its routes.
+    routed : bool
+    languages : list of str
+        Those that it folds in; of a routed one in its index over all.
+    """
+
+    fusion: Fusion
+    routed: bool
+    languages: list[str]
+
+
+def read_built(path: str | Path) -> Built:
+    """The settings that an index was built with.
+
+    Raises
+    ------
+    XqgError
+        If the folder is no index of ours, and for one without fused vectors, such as BM25.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    routes = manifest.get("routes") or {}
+    names = [*routes.values(), manifest["fallback"]] if routes else []
+    of = {name: read_manifest(path / name) for name in names}
+    one = of[manifest["fallback"]] if routes else manifest
+    if "alpha" not in one:
+        raise XqgError(
+            f"{path} holds no fused vectors, but {one['kind']}; expected what python -m "
+            "pyserini_xqg.index makes of a store"
+        )
+    fusion = Fusion(
+        one["method"],
+        None if routes else one["alpha"],
+        {code: weight for code, weight in one["weights"].items() if weight != 1},
+        one["centred"],
+        one["l2_norm"],
+        {name: each["alpha"] for name, each in of.items()},
+        one["mu"],
+    )
+    return Built(fusion, bool(routes), list(one["languages"]))
 
 
 def check_maps(path: Path, manifest: Mapping[str, Any], first: Path, of_first: Any) -> None:

@@ -1,9 +1,10 @@
 """AfriQA's gold passages, as they are downloaded, as a retrieval collection.
 
-English Wikipedia passages are the corpus, and questions that speakers of eight African languages
-asked are queries and topics. Nearly every passage has one question, so that its own question cannot
-be both: the questions of the training files are generated queries, those of the dev and test files
-topics, and most topics ask for passages that have no queries.
+Wikipedia passages are the corpus, and questions that speakers of African languages asked are
+queries and topics: eight languages over English passages, or Fon over French ones. Nearly every
+passage has one question, so that its own question cannot be both: the questions of the training
+files are generated queries, those of the dev and test files topics, and most topics ask for
+passages that have no queries.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from pyserini_xqg.collection.records import parse_json
 from pyserini_xqg.reproduce.question_answering import Asked, one_line, write_collection
 
 #: ISO 639-3 codes in the files' names, and what we call the languages.
-LANGUAGES = {"bem": "bem", "hau": "ha", "ibo": "ig", "kin": "rw", "swa": "sw", "twi": "tw",
-             "yor": "yo", "zul": "zu"}  # fmt: skip
-_NAME = re.compile(r"gold_span_passages\.afriqa\.([a-z]{3})\.en\.(train|dev|test)\.json")
+LANGUAGES = {"bem": "bem", "fon": "fon", "hau": "ha", "ibo": "ig", "kin": "rw", "swa": "sw",
+             "twi": "tw", "yor": "yo", "zul": "zu"}  # fmt: skip
+#: The languages that passages are in.
+PASSAGES = ("en", "fr")
+_NAME = re.compile(r"gold_span_passages\.afriqa\.([a-z]{3})\.([a-z]{2})\.(train|dev|test)\.json")
 
 
-def make_collection(source: Path, output: Path) -> None:
-    """Write the collection.
+def make_collection(source: Path, output: Path, passages: str = "en") -> None:
+    """Write the collection of the passages in one of `PASSAGES`.
 
     Rows without a passage or a question, and questions that a topic on the same passage repeats,
     are left out.
@@ -36,14 +39,14 @@ def make_collection(source: Path, output: Path) -> None:
         For a folder without such files, and a row that is not as theirs are.
     """
     files = [
-        (match[1], match[2], path)
-        for path in sorted(source.glob("*.json"))
-        if (match := _NAME.fullmatch(path.name)) and match[1] in LANGUAGES
+        (match[1], match[3], path)
+        for path in sorted(source.glob("**/*.json"), key=lambda path: path.name)
+        if (match := _NAME.fullmatch(path.name)) and match[1] in LANGUAGES and match[2] == passages
     ]
     if not files:
         raise XqgError(
-            f"{source}: no file named like gold_span_passages.afriqa.hau.en.test.json; expected "
-            "the folder of AfriQA's gold passages"
+            f"{source}: no file named like gold_span_passages.afriqa.hau.{passages}.test.json; "
+            "expected the folder of AfriQA's gold passages"
         )
     docids: dict[str, str] = {}
     corpus: list[dict[str, str]] = []
@@ -72,14 +75,14 @@ def make_collection(source: Path, output: Path) -> None:
             if part == "train":
                 training.append((docids[text], language, question))
             else:
-                english = row.get("question_translated") or question
+                translated = row.get("question_translated") or question
                 topics[part].append(
                     Asked(
                         f"{language}-{part}-{len(topics[part])}",
                         language,
                         question,
                         docids[text],
-                        one_line(english, where),
+                        one_line(translated, where),
                     )
                 )
     asked = {(topic.docid, topic.text) for of in topics.values() for topic in of}
@@ -87,7 +90,11 @@ def make_collection(source: Path, output: Path) -> None:
         if (docid, question) not in asked:
             queries.setdefault(docid, {}).setdefault(language, []).append(question)
     write_collection(
-        output, corpus, {row["docid"]: queries.get(row["docid"], {}) for row in corpus}, topics
+        output,
+        corpus,
+        {row["docid"]: queries.get(row["docid"], {}) for row in corpus},
+        topics,
+        language=passages,
     )
     alone = sum(topic.docid not in queries for topic in topics["test"])
     print(
@@ -108,8 +115,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="the folder to make"
     )
+    parser.add_argument("--passages", default="en", choices=PASSAGES, help="their language")
     args = parser.parse_args(argv)
-    make_collection(args.input, args.output)
+    make_collection(args.input, args.output, args.passages)
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ from pyserini_xqg.base.files import read_whole, refuse_existing, written_whole
 class Asked(NamedTuple):
     """A question as a topic: its id and language, its text, and the passage that answers it.
 
-    `english` is the same question in the language of the passages.
+    `translated` is the same question in the language of the passages.
     """
 
     qid: str
     language: str
     text: str
     docid: str
-    english: str
+    translated: str
 
 
 def write_collection(
@@ -36,6 +36,7 @@ def write_collection(
     parts: Mapping[str, Sequence[Asked]] | None = None,
     *,
     relevant: Mapping[str, Sequence[str]] | None = None,
+    language: str = "en",
 ) -> None:
     """Write ``corpus.jsonl`` and ``queries.jsonl``, and files of topics with their judgments.
 
@@ -52,12 +53,14 @@ def write_collection(
         By docid and language.
     topics : mapping of str to sequence of Asked
         By the name of the part, such as ``dev``: ``topics.dev.jsonl``, ``qrels.dev.txt`` and, with
-        the same ids, ``english.dev.jsonl``: what a perfect translator would make of the topics.
+        the same ids, ``translated.dev.jsonl``: what a perfect translator would make of the topics.
         All parts together are ``topics.jsonl`` and ``qrels.txt``.
     parts : mapping of str to sequence of Asked or None
         Further files, of topics that are among those.
     relevant : mapping of str to sequence of str or None
         By topic id, the docids, where a topic has more than its own.
+    language : str
+        Of the passages.
 
     Raises
     ------
@@ -86,7 +89,10 @@ def write_collection(
     files = {f".{name}": part for name, part in {**topics, **(parts or {})}.items()}
     for name, part in {**files, "": everything}.items():
         write_rows(work / f"topics{name}.jsonl", (topic(a.qid, a.text, a.language) for a in part))
-        write_rows(work / f"english{name}.jsonl", (topic(a.qid, a.english, "en") for a in part))
+        write_rows(
+            work / f"translated{name}.jsonl",
+            (topic(a.qid, a.translated, language) for a in part),
+        )
         with written_whole(work / f"qrels{name}.txt") as file:
             file.writelines(
                 f"{asked.qid} 0 {docid} 1\n"

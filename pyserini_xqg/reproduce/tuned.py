@@ -1,7 +1,7 @@
 """An index with the settings that are best on judged dev topics: fair play for every baseline.
 
 Tried are all alphas, with vectors as they are and scaled to length 1, over all languages' queries
-and over each topic's own (routed). No augmentation is among the choices.
+and over each topic's own (routed), and each mu that is named. No augmentation is among the choices.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pyserini_xqg.collection.judged import check_judged, read_collection
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.evaluate.from_store.grid import NONE, TRIED, Setting, grid
 from pyserini_xqg.evaluate.from_store.retrieval import open_encoder, parts_of
+from pyserini_xqg.evaluate.from_store.smoothing import with_maps
 from pyserini_xqg.evaluate.from_store.subject import Subject, mean
 from pyserini_xqg.evaluate.from_store.sweep import ALPHAS
 from pyserini_xqg.evaluate.trec.measures import parse_measures
@@ -23,7 +24,9 @@ from pyserini_xqg.index.max_sim import MAX_SIM
 TRIED_ALPHAS = tuple(sorted({*ALPHAS, 0.002, 0.005, 0.03, 0.07, 0.15}))
 
 
-def choose(subject: Subject, method: str, measure: str) -> tuple[Setting, bool, float]:
+def choose(
+    subject: Subject, method: str, measure: str, mus: Sequence[float] = (0.0,)
+) -> tuple[Setting, bool, float]:
     """The setting with the best mean, whether its vectors are scaled to length 1, and that mean."""
     found: dict[tuple[Setting, bool], float] = {}
     for l2_norm in (False,) if method == MAX_SIM else (False, True):
@@ -32,9 +35,11 @@ def choose(subject: Subject, method: str, measure: str) -> tuple[Setting, bool, 
             alphas=TRIED_ALPHAS,
             methods=[method],
             language_sets=["all"],
+            mus=mus,
             with_routed=True,
             l2_norm=l2_norm,
         )
+        subject = with_maps(subject, settings)
         parts = parts_of(subject.store, subject.languages, keep=method == MAX_SIM)
         for setting, of in subject.score(parts, settings, [measure]).items():
             found[setting, l2_norm] = mean(of[measure])
@@ -60,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="choose on topics in these only (default: all)",
     )
     parser.add_argument("--method", required=True, choices=TRIED)
+    parser.add_argument("--mu", nargs="+", type=float, default=[0.0], help="to try, of mean (0)")
     parser.add_argument("--measure", default="RR@10", help="such as R@100 or recall.100")
     parser.add_argument("--output", required=True, metavar="DIR", help="the index")
     parser.add_argument("--device", help="of the encoder")
@@ -78,8 +84,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         [topic.text for topic in dev.topics.values()]
     )
     subject = Subject(store, store.languages, dev, vectors, list(dev.by()))
-    setting, l2_norm, score = choose(subject, args.method, args.measure)
+    setting, l2_norm, score = choose(subject, args.method, args.measure, args.mu)
     words = ["--method", setting.method or "paper", "--alpha", f"{setting.alpha:g}"]
+    words += ["--mu", f"{setting.mu:g}"] if setting.mu else []
     words += ["--routed"] if setting.languages == "routed" else []
     words += ["--l2-norm"] if l2_norm and setting != NONE else []
     print(

@@ -1,8 +1,9 @@
 """XQuAD's files, as they are downloaded, as a retrieval collection.
 
-The English passages are the corpus. Of the questions that people asked about a passage the first,
-third, ... are its generated queries and the others topics, in eleven languages other than English.
-Articles alternate: the first, third, ... are the dev half, the others the test half.
+The English passages are the corpus, or with ``--passages`` those in another of its languages. Of
+the questions that people asked about a passage the first, third, ... are its generated queries and
+the others topics, in the eleven other languages. Articles alternate: the first, third, ... are the
+dev half, the others the test half.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.reproduce.question_answering import Asked, one_line, read_squad, write_collection
 
 LANGUAGES = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
+#: With that of the originals.
+ALL = ("en", *LANGUAGES)
 HALVES = ("dev", "test")
 _EXPECTED = f"the folder of XQuAD's downloads, xquad.en.json and {', '.join(LANGUAGES)}"
 
 
 class Question(NamedTuple):
-    """A question in all languages, English included; its number on its passage, from 0."""
+    """A question in all languages; its number on its passage, from 0."""
 
     id: str
     number: int
@@ -30,11 +33,11 @@ class Question(NamedTuple):
 
 
 class Paragraph(NamedTuple):
-    """A passage with its questions; the number of its article, from 0."""
+    """A passage in all languages with its questions; the number of its article, from 0."""
 
     docid: str
     title: str
-    text: str
+    texts: dict[str, str]
     article: int
     questions: list[Question]
 
@@ -45,7 +48,7 @@ class Paragraph(NamedTuple):
 
 
 def read_xquad(folder: Path) -> Iterator[Paragraph]:
-    """The passages of ``xquad.en.json``, with their questions in every language.
+    """The passages in the order of ``xquad.en.json``, with their questions, in every language.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def read_xquad(folder: Path) -> Iterator[Paragraph]:
         For a file that is missing or of another form, and if one has other articles, passages or
         questions than the English one.
     """
-    files = {code: folder / f"xquad.{code}.json" for code in ("en", *LANGUAGES)}
+    files = {code: folder / f"xquad.{code}.json" for code in ALL}
     data = {code: read_squad(path, _EXPECTED) for code, path in files.items()}
     for code, articles in data.items():
         if _shape(articles, files[code]) != _shape(data["en"], files["en"]):
@@ -76,7 +79,8 @@ def read_xquad(folder: Path) -> Iterator[Paragraph]:
                 )
                 for q, asked in enumerate(paragraph["qas"])
             ]
-            yield Paragraph(f"{a}#{p}", article["title"], paragraph["context"], a, questions)
+            texts = {code: of[a]["paragraphs"][p]["context"] for code, of in data.items()}
+            yield Paragraph(f"{a}#{p}", article["title"], texts, a, questions)
 
 
 def _shape(articles: Any, path: Path) -> list[list[list[str]]]:
@@ -97,6 +101,7 @@ def make_collection(
     seed: int = 1,
     without: Sequence[str] = (),
     queries_of: Sequence[str] = HALVES,
+    passages: str = "en",
 ) -> None:
     """Write the collection.
 
@@ -112,24 +117,33 @@ def make_collection(
         Languages whose queries are left out.
     queries_of : sequence of str
         The halves whose passages have queries.
+    passages : str
+        Their language; queries and topics are in all others.
     """
     if not 0 <= coverage <= 1:
         raise XqgError(f"--coverage {coverage}: expected a share from 0 to 1")
     paragraphs = list(read_xquad(source))
     drawn = random.Random(seed).sample(range(len(paragraphs)), round(coverage * len(paragraphs)))
     covered = {paragraphs[i].docid for i in drawn if paragraphs[i].half in queries_of}
-    codes = [code for code in LANGUAGES if code not in without]
+    asking = [code for code in ALL if code != passages]
+    codes = [code for code in asking if code not in without]
     topics: dict[str, list[Asked]] = {half: [] for half in HALVES}
     for paragraph in paragraphs:
         topics[paragraph.half] += [
-            Asked(f"{code}-{asked.id}", code, asked.texts[code], paragraph.docid, asked.texts["en"])
+            Asked(
+                f"{code}-{asked.id}",
+                code,
+                asked.texts[code],
+                paragraph.docid,
+                asked.texts[passages],
+            )
             for asked in paragraph.questions
             if asked.number % 2
-            for code in LANGUAGES
+            for code in asking
         ]
     write_collection(
         output,
-        [{"docid": p.docid, "title": p.title, "text": p.text} for p in paragraphs],
+        [{"docid": p.docid, "title": p.title, "text": p.texts[passages]} for p in paragraphs],
         {
             p.docid: {
                 code: [asked.texts[code] for asked in p.questions if asked.number % 2 == 0]
@@ -144,9 +158,10 @@ def make_collection(
         }
         if len(covered) < len(paragraphs)
         else {},
+        language=passages,
     )
     said = [
-        f"{len(of)} {half} ({len(of) // len(LANGUAGES)} a language)" for half, of in topics.items()
+        f"{len(of)} {half} ({len(of) // len(asking)} a language)" for half, of in topics.items()
     ]
     print(
         f"{output}: {len(paragraphs)} passages, {len(covered)} with queries in {len(codes)} "
@@ -170,13 +185,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="of that share")
     parser.add_argument(
-        "--without", nargs="+", default=[], choices=LANGUAGES, metavar="LANG",
+        "--without", nargs="+", default=[], choices=ALL, metavar="LANG",
         help="languages to leave without queries",
     )  # fmt: skip
     parser.add_argument(
         "--queries-of", nargs="+", default=HALVES, choices=HALVES, metavar="HALF",
         help="halves whose passages have queries",
     )  # fmt: skip
+    parser.add_argument(
+        "--passages", default="en", choices=ALL, metavar="LANG", help="their language"
+    )
     args = parser.parse_args(argv)
     make_collection(
         args.input,
@@ -185,6 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
         without=args.without,
         queries_of=args.queries_of,
+        passages=args.passages,
     )
 
 

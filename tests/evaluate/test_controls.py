@@ -21,7 +21,8 @@ from pyserini_xqg.evaluate.from_store.controls import controls
 from pyserini_xqg.evaluate.from_store.exchange import next_rows, shuffled_parts
 from pyserini_xqg.evaluate.from_store.retrieval import System, everyone
 from pyserini_xqg.evaluate.from_store.smoothing import with_maps, with_maps_of
-from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.index.build import build_index, build_routed
+from pyserini_xqg.index.settings import FALLBACK, Fusion
 from pyserini_xqg.store.store import Store
 
 PAPER = Fusion("paper", 0.5)
@@ -182,3 +183,25 @@ def test_maps_are_fitted_on_the_queries_that_were_moved(tmp_path):
     assert systems[SHUFFLED] < 30
     assert "mean, alpha 1, mu 50, length 1; languages: te." in sections[0].text[0]
     assert "the maps that smooth them are fitted on the moved ones" in sections[0].text[3]
+
+
+def test_the_settings_of_an_index(corpus_and_queries, encoder, write_jsonl, tmp_path, capsys):
+    corpus, queries = corpus_and_queries
+    encode_corpus(corpus, tmp_path / "store", encoder, queries=[queries])
+    topics = write_jsonl("t.jsonl", [{"qid": "te-1", "title": "w1 w2", "lang": "te"}])
+    (tmp_path / "qrels").write_text("te-1 0 d1 1\n")
+    store = Store([tmp_path / "store"])
+    alphas = {"te": 0.3, "ar": 0.6, FALLBACK: 0.1}
+    build_routed(store, tmp_path / "routed", Fusion("mean", l2_norm=True, alphas=alphas, mu=2))
+    build_index(store, tmp_path / "one", Fusion("paper", 0.2, {"te": 3}), languages=["te"])
+    words = ["controls", "--embeddings", tmp_path / "store", "--topics", topics,
+             "--qrels", tmp_path / "qrels", "--device", "cpu", "--draws", "1", "--full",
+             "--index"]  # fmt: skip
+    for index, expected in (
+        ("routed", "mean, alpha ar=0.6 te=0.3 all=0.1, mu 2, routed, length 1; languages: ar te."),
+        ("one", "paper, alpha 0.2; languages: te x3."),
+    ):
+        main([str(word) for word in [*words, tmp_path / index]])
+        assert expected in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(XqgError, match="--index has its own settings: leave"):
+        main([str(word) for word in [*words, tmp_path / "one", "--alpha", "0.5"]])

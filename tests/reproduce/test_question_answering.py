@@ -46,7 +46,7 @@ def test_xquad(source, tmp_path):
     test = rows(tmp_path / "out/topics.test.jsonl")
     assert len(test) == 2 * 11
     assert test[0] == {"qid": "ar-q101", "title": "ar 1 0 1?", "lang": "ar"}
-    assert rows(tmp_path / "out/english.test.jsonl")[0] == {
+    assert rows(tmp_path / "out/translated.test.jsonl")[0] == {
         "qid": "ar-q101", "title": "en 1 0 1?", "lang": "en",
     }  # fmt: skip
     qrels = (tmp_path / "out/qrels.test.txt").read_text().splitlines()
@@ -78,6 +78,19 @@ def test_xquad_with_fewer_queries(source, tmp_path):
     assert len(some) == 6
     assert set(of["0#0"]) == {*xquad.LANGUAGES} - {"th", "zh"}
     assert queries("dev", "--queries-of", "dev")[0] == {"0#0", "0#1", "2#0", "2#1"}
+
+
+def test_xquad_with_passages_in_another_language(source, tmp_path):
+    out = tmp_path / "out"
+    xquad.main(["--input", str(source), "--output", str(out), "--passages", "hi"])
+    assert rows(out / "corpus.jsonl")[3]["text"] == "hi text 1 1"
+    asking = ["en", *(code for code in xquad.LANGUAGES if code != "hi")]
+    assert list(rows(out / "queries.jsonl")[0]["generated_queries"]) == asking
+    topics = rows(out / "topics.test.jsonl")
+    assert len(topics) == 2 * 11
+    assert topics[0] == {"qid": "en-q101", "title": "en 1 0 1?", "lang": "en"}
+    translated = rows(out / "translated.test.jsonl")
+    assert translated[0] == {"qid": "en-q101", "title": "hi 1 0 1?", "lang": "hi"}
 
 
 def test_what_is_not_xquad(source, tmp_path):
@@ -126,6 +139,7 @@ def gold(tmp_path):
                         afriqa_row(2, "d", None)],
         "swa.en.dev": [afriqa_row(0, "a b", "s1", question_translated=None)],
         "xxx.en.dev": [afriqa_row(0, "other", "x")],
+        "fon.fr.test": [afriqa_row(0, "e", "f1", question_translated="f1 en français")],
     }  # fmt: skip
     for name, content in files.items():
         text = "".join(json.dumps(row) + "\n" for row in content)
@@ -150,7 +164,7 @@ def test_afriqa(gold, tmp_path, capsys):
         {"qid": "ha-test-1", "title": "h4", "lang": "ha"},
     ]
     assert (out / "qrels.dev.txt").read_text() == "sw-dev-0 0 afriqa-2 1\n"
-    assert rows(out / "english.dev.jsonl")[0]["title"] == "s1"
+    assert rows(out / "translated.dev.jsonl")[0]["title"] == "s1"
 
 
 @pytest.mark.skipif("AFRIQA" not in os.environ, reason="AFRIQA names no folder of AfriQA's files")
@@ -162,8 +176,9 @@ def test_the_real_afriqa(tmp_path, capsys):
 
 
 def test_what_is_not_afriqa(gold, tmp_path):
+    (tmp_path / "empty").mkdir()
     with pytest.raises(XqgError, match="no file named like gold_span_passages.afriqa.hau.en.test"):
-        afriqa.main(["--input", str(tmp_path), "--output", str(tmp_path / "out")])
+        afriqa.main(["--input", str(tmp_path / "empty"), "--output", str(tmp_path / "out")])
     path = gold / "gold_span_passages.afriqa.hau.en.test.json"
     path.write_text('{"id": "1", "context": "c", "title": "t"}\n')
     with pytest.raises(XqgError, match=r"hau\.en\.test\.json:1: .* no question_lang"):
@@ -204,6 +219,6 @@ def test_mlqa(parallel, tmp_path, capsys):
     assert [row["qid"] for row in rows(out / "topics.test.jsonl")] == [
         "de-test", "en-test", "hi-test",
     ]  # fmt: skip
-    assert rows(out / "english.test.jsonl")[0]["title"] == "en: test?"
+    assert rows(out / "translated.test.jsonl")[0]["title"] == "en: test?"
     with pytest.raises(XqgError, match="no such file.*dev-context-vi-question-vi"):
         mlqa.main(["--input", str(parallel), "--output", str(tmp_path / "x"), "--contexts", "vi"])

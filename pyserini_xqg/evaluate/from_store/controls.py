@@ -39,6 +39,7 @@ from pyserini_xqg.evaluate.from_store.subject import Subject, add_subject_option
 from pyserini_xqg.evaluate.report.publish import publish
 from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import distinct_measures
+from pyserini_xqg.index.manifest import read_built
 from pyserini_xqg.index.settings import FALLBACK, Fusion, add_fusion_options, fusion_from
 
 if TYPE_CHECKING:
@@ -148,12 +149,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate controls",
         description=__doc__.partition("\n")[0],
-        example="--embeddings stores/mine --topics topics.jsonl --qrels qrels.txt --method mean "
-        "--alpha 0.4 --routed",
+        example="--embeddings stores/mine --topics topics.jsonl --qrels qrels.txt "
+        "--index indexes/mine",
     )
     add_subject_options(parser)
     add_fusion_options(parser, routes=True)
     parser.add_argument("--routed", action="store_true", help="each topic's own language alone")
+    parser.add_argument(
+        "--index",
+        type=Path,
+        metavar="DIR",
+        help="take apart what this index was built with, in place of --method, --alpha, --mu, "
+        "--weights, --centre, --l2-norm and --routed",
+    )
     parser.add_argument(
         "--groups",
         type=Path,
@@ -168,7 +176,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     args.measures = distinct_measures(args.measures)
-    fusion = fusion_from(args)
+    fusion, with_routed = fusion_from(args), args.routed
+    if args.index:
+        if fusion != Fusion() or with_routed:
+            raise XqgError(
+                "--index has its own settings: leave --method, --alpha, --mu, --weights, --centre, "
+                "--l2-norm and --routed out"
+            )
+        fusion, with_routed, languages = read_built(args.index)
+        args.centre, args.languages = fusion.centre, args.languages or languages
 
     from pyserini_xqg.store.store import Store
 
@@ -186,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         subject,
         fusion,
         args.measures,
-        with_routed=args.routed,
+        with_routed=with_routed,
         neighbours=neighbours,
         neighbour=neighbour,
         draws=args.draws,
