@@ -9,7 +9,8 @@ from texts import TEXTS
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.demo import TINY_ENCODER
-from pyserini_xqg.encoder.encoder import _POOL, Encoder
+from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.encoder.side import _POOL
 from pyserini_xqg.encoder.spec import EncoderSpec
 
 
@@ -63,10 +64,10 @@ def test_long_texts_go_in_smaller_batches_on_the_cpu(model_dir, monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.setattr("pyserini_xqg.encoder.encoder.CPU_TOKENS", 20)
     encoder, shapes = Encoder(EncoderSpec(str(model_dir)), device="cpu", batch_size=3), []
-    forward = encoder._query_side._forward
+    forward = encoder._query_side.backend
     monkeypatch.setattr(
         encoder._query_side,
-        "_forward",
+        "backend",
         lambda ids, mask: shapes.append(tuple(ids.shape)) or forward(ids, mask),
     )
     texts = [" ".join(["w1"] * n) for n in (1, 28, 7, 8, 2, 1, 2, 1)]
@@ -122,9 +123,9 @@ def test_the_side_that_the_tokenizer_pads(side, monkeypatch):
     texts = ["Suomen korkein vuori", "a", "Kuka keksi puhelimen ja milloin"]
     expected = np.concatenate([encoder.encode_queries([text]) for text in texts])
     of_queries, masks = encoder._query_side, []
-    of_queries.tokenizer.padding_side, forward = side, of_queries._forward
+    of_queries.tokenizer.padding_side, forward = side, of_queries.backend
     monkeypatch.setattr(
-        of_queries, "_forward", lambda ids, mask: masks.append(mask) or forward(ids, mask)
+        of_queries, "backend", lambda ids, mask: masks.append(mask) or forward(ids, mask)
     )
     assert encoder.encode_queries(texts) == pytest.approx(expected, abs=1e-6)
     (mask,) = masks

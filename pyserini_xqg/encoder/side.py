@@ -1,0 +1,123 @@
+"""One side of an encoder: a transformer with its tokenizer, and the poolings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.backends import BACKENDS
+from pyserini_xqg.encoder.hub import Named
+from pyserini_xqg.encoder.spec import EncoderSpec
+from pyserini_xqg.encoder.tokens import Tokens
+from pyserini_xqg.encoder.transformer import load_encoder
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+_TEXTS = {"query": "questions", "passage": "passages"}
+
+
+class Side:
+    """One transformer with its tokenizer."""
+
+    def __init__(self, named: Named, spec: EncoderSpec, device: str) -> None:
+        import torch
+
+        self.named, self.spec, self.device = named, spec, device
+        transformer, self.tokenizer, self._layers, self.longest, self._only = load_encoder(named)
+        transformer.eval().to(device=device, dtype=getattr(torch, spec.dtype))
+        if self._layers is not None:
+            self._layers.to(device=device)
+        self.backend = BACKENDS[spec.backend].load(transformer, named.name, device)
+        # Asked of the model itself: configurations call it by too many names.
+        try:
+            self.dimension = self.forward(self.tokenize(["a"], None, 8), np.arange(1)).shape[1]
+        except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise named.error(
+                f"a {type(transformer).__name__} gives no vector for each token of a text "
+                f"({reason}); expected a text encoder"
+            ) from None
+
+    def check_side(self, side: str, spec: EncoderSpec) -> None:
+        """Refuse texts of the side that the model was not trained for."""
+        if self._only in (None, side) or spec.query_model == spec.model:
+            return
+        texts, option = {
+            "query": ("queries", "--query-encoder"),
+            "passage": ("passages", "--encoder"),
+        }[side]
+        raise XqgError(
+            f"{self.named.name} is the side of DPR for {_TEXTS[str(self._only)]}, not for {texts}: "
+            f"give the other with {option} (or this one as both, if you mean that)"
+        )
+
+    def tokenize(
+        self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    ) -> Tokens:
+        limit = min(max_length, self.longest or max_length)
+        encoded = self.tokenizer(
+            list(texts),
+            None if pairs is None else list(pairs),
+            truncation=True,
+            max_length=limit,
+            padding=False,
+            return_token_type_ids=False,
+            return_attention_mask=False,
+        )
+        return Tokens.of(encoded["input_ids"])
+
+    def forward(self, tokens: Tokens, rows: NDArray[np.int64]) -> torch.Tensor:
+        """The vectors of some texts, float32, on the device, which may still be computing them."""
+        import torch
+
+        if not tokens.lengths[rows].any():  # no special tokens, and only empty texts
+            return torch.zeros(len(rows), self.dimension, device=self.device)
+        pad_id = self.tokenizer.pad_token_id
+        left = self.tokenizer.padding_side == "left"
+        # What stands where the mask is 0 is not read, so that a tokenizer without padding will do.
+        ids, mask = map(self._sent, tokens.padded(rows, pad_id or 0, left=left))
+        with torch.inference_mode():
+            hidden = self.backend(ids, mask)
+            if hidden.shape[:2] != mask.shape:
+                raise ValueError(f"{list(hidden.shape[:2])} vectors for {list(mask.shape)} tokens")
+            vectors = _POOL[self.spec.pooling](hidden, mask)
+            if self._layers is not None:
+                vectors = self._layers(vectors)
+            if self.spec.l2_norm:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+        return vectors
+
+    def _sent(self, values: NDArray[np.int64]) -> torch.Tensor:
+        import torch
+
+        sent = torch.from_numpy(values)
+        if "cuda" not in self.device:
+            return sent.to(self.device)
+        # From pinned memory it is copied while the batch before is computed.
+        return sent.pin_memory().to(self.device, non_blocking=True)
+
+
+def _cls(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return _at(hidden, mask.argmax(dim=1))  # not 0 where the tokenizer pads on the left
+
+
+def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def _last(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    positions = mask * mask.new_ones(mask.shape).cumsum(dim=1)
+    return _at(hidden, positions.argmax(dim=1))
+
+
+def _at(hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    return hidden.take_along_dim(places[:, None, None], dim=1)[:, 0]
+
+
+_POOL = {"cls": _cls, "mean": _mean, "last": _last}
