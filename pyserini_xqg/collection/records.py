@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from math import isfinite
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.languages import check_language_of_row
 
 DOCID_FIELDS = ("docid", "id", "_id")
 #: Where a row's generated queries may be; the first one's are by language.
@@ -166,7 +165,7 @@ def queries_of(
                 f"{where}: expected generated_queries[{code!r}] to be a list of "
                 f"strings, found {_found(texts)}"
             )
-        language = _canonical(code) or check_language(code, where)
+        language = check_language_of_row(code, where)
         by_language.setdefault(language, []).extend(texts)
         if scores is not None:
             of_language = _scores(scores.get(code), len(texts), f"{where}: scores[{code!r}]")
@@ -284,12 +283,3 @@ def _is_number(value: Any) -> bool:
 def _found(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-@lru_cache(maxsize=1024)
-def _canonical(code: str) -> str:
-    """The canonical code where it is well-formed (so that a warning comes once), else empty."""
-    try:
-        return check_language(code, "generated queries")
-    except XqgError:
-        return ""

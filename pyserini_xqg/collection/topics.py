@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import read_lines
-from pyserini_xqg.collection.languages import check_language, code_of
+from pyserini_xqg.collection.languages import check_language, check_language_of_row, code_of
 from pyserini_xqg.collection.named import named_topics
 from pyserini_xqg.collection.records import parse_json, text_field
 from pyserini_xqg.collection.sources import topic_files
@@ -196,7 +196,7 @@ def _topic(qid: str, text: str, language: str, where: str) -> Topic:
         raise XqgError(f"{where}: topic id {qid!r} is empty or holds white space; rename it")
     language = language.strip()  # XOR-TyDi's train file has codes with a leading space
     # Line breaks and tabs inside a question mean nothing and break every line-based format.
-    return Topic(qid, " ".join(text.split()), language and check_language(language, where))
+    return Topic(qid, " ".join(text.split()), language and check_language_of_row(language, where))
 
 
 def parse_expansions(row: dict[str, Any], where: str) -> tuple[Expansion, ...]:
@@ -216,7 +216,7 @@ def parse_expansions(row: dict[str, Any], where: str) -> tuple[Expansion, ...]:
     return tuple(
         Expansion(
             item["kind"],
-            check_language(item["lang"], where) if item.get("lang") else "",
+            check_language_of_row(item["lang"], where) if item.get("lang") else "",
             " ".join(item["text"].split()),
         )
         for item in found

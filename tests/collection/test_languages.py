@@ -7,6 +7,7 @@ import pytest
 from pyserini_xqg.base.commands import main_of
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import check_language, detect_language
+from pyserini_xqg.collection.topics import read_topics
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,15 @@ def test_every_command_refuses_a_name_before_anything_else(command):
     option = words[-1]
     with pytest.raises(XqgError, match=f"^{option}s?: 'finnish' is not a language code"):
         main_of(f"pyserini_xqg.{module}")([*words, "finnish"])
+
+
+def test_in_rows_a_code_warns_once(write_jsonl, recwarn):
+    rows = [{"qid": f"{n}", "title": "nuqneH", "lang": "tlh-Latn"} for n in range(3)]
+    found = read_topics(write_jsonl("t.jsonl", rows))
+    assert [topic.language for topic in found] == 3 * ["tlh-Latn"]
+    assert len([each for each in recwarn if "unlisted language code 'tlh-Latn'" in str(each)]) == 1
+    with pytest.raises(XqgError, match=r"u\.jsonl:1: 'Klingon' is not a language code"):
+        read_topics(write_jsonl("u.jsonl", [{**rows[0], "lang": "Klingon"}]))
 
 
 def test_unlisted_ones_warn():

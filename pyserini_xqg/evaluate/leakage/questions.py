@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import input_files, is_tsv, read_lines
 from pyserini_xqg.collection.columns import tsv_cells
-from pyserini_xqg.collection.languages import check_language
+from pyserini_xqg.collection.languages import check_language_of_row
 from pyserini_xqg.collection.records import (
     parse_json,
     parse_queries,
@@ -68,7 +67,7 @@ def _of_tsv(content: bytes, where: str) -> Asked:
     cells = tsv_cells(content, where)
     if len(cells) < 2:
         raise XqgError(f"{where}: no tab; expected language and question, tab-separated")
-    return Asked(cells[1], _code(cells[0].strip(), where), where)
+    return Asked(cells[1], check_language_of_row(cells[0].strip(), where), where)
 
 
 def _of_json(content: bytes, where: str, languages: Sequence[str]) -> Asked:
@@ -81,19 +80,6 @@ def _of_json(content: bytes, where: str, languages: Sequence[str]) -> Asked:
             f"'generated_queries'; found {', '.join(row) or 'none'}"
         )
     if code := language.strip():  # XOR-TyDi's train file has codes with a leading space
-        return Asked(text, _code(code, where), where)
+        return Asked(text, check_language_of_row(code, where), where)
     fitting = [code for code in languages if in_scripts_of(text, code)]
     return Asked(text, fitting[0] if len(fitting) == 1 else "", where)
-
-
-def _code(code: str, where: str) -> str:
-    return _checked(code) or check_language(code, where)
-
-
-@lru_cache(maxsize=1024)
-def _checked(code: str) -> str:
-    """The canonical code where it is well-formed (so that a warning comes once), else empty."""
-    try:
-        return check_language(code, "lang")
-    except XqgError:
-        return ""
