@@ -30,7 +30,9 @@ SHAPE = {
     "vocab_size": 600,
     "max_position_embeddings": 64,
 }
-READING = "read and check"
+READING, DRAWING = "read and check", "draw a sample"
+#: MiB that SQLite keeps of its tables, which small ones do not fill.
+KEPT = {READING: 16, DRAWING: 16 + 64}
 WORDS = [first + second for first in "bdfgklmnprstvz" for second in ("a", "e", "i", "o", "u")]
 
 
@@ -86,7 +88,7 @@ def draw(words: Sequence[str]) -> None:
 def steps(folder: Path, model: Path, only_inputs: bool) -> Iterator[tuple[str, Measured]]:
     """Each command with what it took, the later ones on the output of the earlier."""
     yield READING, measure("bench_memory", [str(folder)], "join")
-    yield "draw a sample", measure("bench_memory", [str(folder)], "draw")
+    yield DRAWING, measure("bench_memory", [str(folder)], "draw")
     if only_inputs:
         return
 
@@ -144,11 +146,12 @@ def main() -> None:
     grown = False
     for name, (small, large) in found.items():
         growth = large.peak / small.peak
-        grown |= growth > ALLOWED
+        grows = large.peak > ALLOWED * small.peak + KEPT.get(name, 0)
+        grown |= grows
         print(
             f"{name:<18}{small.peak:>12.0f}{large.peak:>12.0f}{growth:>8.2f}x{large.seconds:>9.0f}"
             f"{1e6 * large.cpu / many:>20.1f}"
-            f"{'  GROWS' if growth > ALLOWED else ''}"
+            f"{'  GROWS' if grows else ''}"
         )
     print(
         f"{READING} left a table of {table / many:.0f} bytes a passage; {given.queries} queries in "

@@ -94,6 +94,10 @@ def make_collection(source: Path, output: Path, passages: str = "en") -> None:
         corpus,
         {row["docid"]: queries.get(row["docid"], {}) for row in corpus},
         topics,
+        {
+            "test.with-queries": [each for each in topics["test"] if each.docid in queries],
+            "test.without-queries": [each for each in topics["test"] if each.docid not in queries],
+        },
         language=passages,
     )
     alone = sum(topic.docid not in queries for topic in topics["test"])
