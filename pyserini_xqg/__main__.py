@@ -33,6 +33,7 @@ MORE = {
     "verify": "stores and indexes checked: counts, checksums, encoder, vectors",
     "merge": "shards of a store, or of a flat index, to one",
     "expand": "topics with passages, paraphrases or translations that a model writes",
+    "export": "an encoder as sentence-transformers loads it, with ONNX and int8",
     "train": "generators and retrievers of your own",
     "romanise": "queries and topics in Latin letters, too",
     "reproduce": "published and own experiments, step by step, with their figures",

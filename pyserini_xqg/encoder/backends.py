@@ -262,3 +262,7 @@ class OnnxForward:
         import torch
 
         return torch.from_numpy(self.model(ids.numpy(), mask.numpy()))
+
+
+#: What writes a model's ONNX file, by backend: from the model, the file and the model's name.
+EXPORTS: dict[str, Callable[[Any, Path, str], None]] = {"onnx": _export, "onnx-int8": _quantise}

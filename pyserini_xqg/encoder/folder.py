@@ -12,7 +12,8 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.names import check_names
 
 #: sentence-transformers' names of the poolings that we compute.
-_POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
+POOLING_NAMES = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
+_POOLINGS = {theirs: ours for ours, theirs in POOLING_NAMES.items()}
 _BY_FLAG = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_mean_tokens": "mean",

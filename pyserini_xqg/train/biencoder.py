@@ -8,7 +8,7 @@ from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import write_json
-from pyserini_xqg.encoder.folder import read_folder
+from pyserini_xqg.encoder.folder import POOLING_NAMES, read_folder
 from pyserini_xqg.encoder.hub import model_folder
 from pyserini_xqg.encoder.loading import quiet
 from pyserini_xqg.encoder.spec import SPEC_FILE
@@ -19,8 +19,6 @@ from pyserini_xqg.train.resume import trainer_arguments
 from pyserini_xqg.train.retriever_settings import RetrieverSettings
 from pyserini_xqg.train.settings import start_of
 
-#: sentence-transformers' names of our poolings.
-_POOLING = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
 #: The query side of untied encoders, inside the folder of the passage side.
 QUERY_SIDE = "query"
 
@@ -58,7 +56,7 @@ def _modules(settings: RetrieverSettings) -> list[Any]:
     limit = transformer.tokenizer.model_max_length
     transformer.query_length = min(settings.query_max_length, limit)
     transformer.document_length = transformer.max_seq_length = min(settings.max_length, limit)
-    pooling = Pooling(transformer.get_embedding_dimension(), _POOLING[settings.pooling])
+    pooling = Pooling(transformer.get_embedding_dimension(), POOLING_NAMES[settings.pooling])
     return [transformer, pooling, *([Normalize()] if settings.l2_norm else [])]
 
 
