@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from pyserini_xqg.base import java
+from pyserini_xqg.base import java, native
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 
@@ -57,7 +57,7 @@ def look_at_python() -> str:
 
 
 def look_at_locale() -> str:
-    if plain := java.plain_locale():
+    if plain := native.plain_locale():
         return f"{plain} knows ASCII alone: we take names of files in UTF-8, in Java, too"
     return locale.setlocale(locale.LC_CTYPE)
 

@@ -238,7 +238,7 @@ def _cluster(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    from pyserini_xqg.base.java import fault_handlers
+    from pyserini_xqg.base.native import fault_handlers
 
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     own = {"include_dashboard": False} if address == "local" else {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from pyserini_xqg.base.files import Line, input_files, read_lines, unpacked
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.collection.named import is_irds
+from pyserini_xqg.collection.places import Places
 from pyserini_xqg.collection.records import (
     QUERY_FIELDS,
     GeneratedQueries,
@@ -30,14 +30,6 @@ from pyserini_xqg.collection.records import (
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.collection.sources import corpus_in_files
 from pyserini_xqg.collection.tables import CORPUS, QUERIES, Rows, rows_of
-
-_INSERT_ROWS = 10_000
-_SCHEMA = """
-create table passages (docid text primary key, file int, line int) without rowid;
-create table places (row int primary key, file int, line int, offset int);
-create table queries (docid text, input int, part int, file int, line int, offset int,
-                      primary key (docid, input, part)) without rowid;
-"""
 
 
 class _Source(NamedTuple):
@@ -106,38 +98,26 @@ class Join:
         self._language = language
         self._sources: list[_Source] = []
         self._open: dict[int, IO[bytes]] = {}
-        self.passages = self.empty_texts = self.empty_queries = self.unknown = 0
+        self.passages = self.empty_texts = self.empty_queries = 0
         self.digests: dict[str, str] = {"language": language} if language else {}
         self.samples: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
-        table = work / "join.sqlite"
-        table.unlink(missing_ok=True)
-        self._db = sqlite3.connect(table, isolation_level=None)
-        # The table is made anew at each start, so it needs no journal; 16 MB of cache bound memory
-        # (256 MB were no faster at a million passages).
-        self._db.executescript(
-            "pragma journal_mode=off; pragma synchronous=off;pragma cache_size=-16384;" + _SCHEMA
-        )
-        self._db.execute("begin")
+        self._places = Places(work / "join.sqlite")
         self._read_corpus(corpus, work, corpus_name)
         for number, source in enumerate(queries):
             self._read_queries(number, source, work)
-        self._db.execute("commit")
-        self._check_unknown(ignore_unknown)
+        self.unknown = self._places.finish(ignore_unknown)
         self.languages = self._chosen(languages, bool(queries))
 
     def close(self) -> None:
         """Close the table and the files."""
-        self._db.close()
+        self._places.close()
         for file in self._open.values():
             file.close()
 
     def read_passages(self, start: int, stop: int) -> Iterator[Passage]:
         """The passages of rows `start` to `stop` (exclusive, counted from 0), in corpus order."""
-        place = self._db.execute(
-            "select row, file, line, offset from places where row <= ? order by row desc limit 1",
-            (start,),
-        ).fetchone()
+        place = self._places.block_before(start)
         if place is None or start >= stop:
             return
         row, first, number, offset = place
@@ -160,13 +140,7 @@ class Join:
 
         Where the row is of another form than ours, the line is what ours would be.
         """
-        marks = ",".join("?" * len(docids))
-        places = self._db.execute(
-            f"select docid, file, line, offset from queries where docid in ({marks}) "
-            "order by input, file, offset",
-            list(docids),
-        ).fetchall()
-        for docid, index, number, offset in places:
+        for docid, index, number, offset in self._places.queries_of(docids):
             file = self._open.get(index)
             if file is None:
                 file = self._open[index] = open(self._sources[index].plain, "rb")  # noqa: SIM115
@@ -189,15 +163,6 @@ class Join:
         return [found[docid] for docid in docids]
 
     def _read_corpus(self, path: str | Path, work: Path, called: Path | None) -> None:
-        rows: list[tuple[str, int, int]] = []
-        places: list[tuple[int, int, int, int]] = []
-
-        def flush() -> None:
-            self._insert("insert or ignore into passages values (?, ?, ?)", rows)
-            self._db.executemany("insert into places values (?, ?, ?, ?)", places)
-            rows.clear()
-            places.clear()
-
         for index, source, line in self._first_pass("corpus", path, work, "corpus", called):
             if source.rows.is_header(line):
                 continue
@@ -206,18 +171,14 @@ class Join:
             if passage.text.strip() and "und" not in self.samples:
                 self.samples["und"] = " ".join(passage.text.split()[:12])
             if self.passages % BLOCK == 0:
-                places.append((self.passages, index, line.number, line.offset))
+                self._places.add_block(self.passages, index, line)
             self.passages += 1
-            rows.append((passage.docid, index, line.number))
-            if len(rows) == _INSERT_ROWS:
-                flush()
-        flush()
+            self._places.add_passage(passage.docid, index, line)
+        self._places.flush()
         if not self.passages:
             raise XqgError(f"{path}: no passages in it")
 
     def _read_queries(self, number: int, path: str | Path, work: Path) -> None:
-        rows: list[tuple[str, int, int, int, int, int]] = []
-        statement = "insert or ignore into queries values (?, ?, ?, ?, ?, ?)"
         part = 0  # a passage has one row of JSON, and any number of those that hold one query
         for index, source, line in self._first_pass(f"queries {number}", path, work, "queries"):
             if source.rows.is_header(line):
@@ -230,11 +191,8 @@ class Join:
                     self.samples[language] = next(text for text in texts if text.strip())
                 self.empty_queries += blank
                 self.counts[language] += len(texts) - blank
-            rows.append((row.docid, number, part, index, line.number, line.offset))
-            if len(rows) == _INSERT_ROWS:
-                self._insert(statement, rows)
-                rows.clear()
-        self._insert(statement, rows)
+            self._places.add_queries(row.docid, number, part, index, line)
+        self._places.flush()
 
     def _first_pass(
         self, key: str, path: str | Path, work: Path, label: str, called: Path | None = None
@@ -254,41 +212,12 @@ class Join:
                 )
                 index = len(self._sources)
                 self._sources.append(source)
+                self._places.names.append(source.name)
                 for line in read_lines(file):
                     sha.update(line.content)
                     bar.update(len(line.content))
                     yield index, source, line
         self.digests[key] = sha.hexdigest()
-
-    def _insert(self, statement: str, rows: Sequence[tuple[str | int, ...]]) -> None:
-        """Insert rows; where one of them was there already, say which and where."""
-        if not rows or self._db.executemany(statement, rows).rowcount == len(rows):
-            return
-        table, columns = ("passages", 1) if "into passages" in statement else ("queries", 3)
-        for row in rows:
-            key = row[:columns]
-            where = "docid = ?" if columns == 1 else "docid = ? and input = ? and part = ?"
-            file, line = self._db.execute(
-                f"select file, line from {table} where {where}", key
-            ).fetchone()
-            if (file, line) != tuple(row[columns : columns + 2]):
-                here, there = self._sources[int(row[columns])].name, self._sources[file].name
-                raise XqgError(
-                    f"{here}:{row[columns + 1]}: duplicate docid {row[0]!r}, first seen "
-                    f"at {there}:{line}; docids must be unique"
-                )
-
-    def _check_unknown(self, ignore: bool) -> None:
-        unknown = "from queries where docid not in (select docid from passages)"
-        self.unknown = self._db.execute(f"select count(*) {unknown}").fetchone()[0]
-        if self.unknown and not ignore:
-            docid, file, line = self._db.execute(
-                f"select docid, file, line {unknown} order by file, line limit 1"
-            ).fetchone()
-            raise XqgError(
-                f"{self._sources[file].name}:{line}: docid {docid!r} is not in the corpus "
-                f"({self.unknown} such row(s)); --ignore-unknown leaves them out"
-            )
 
     def _chosen(self, languages: Sequence[str] | None, any_queries: bool) -> list[str]:
         present = sorted(language for language, count in self.counts.items() if count)

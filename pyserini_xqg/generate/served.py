@@ -20,8 +20,9 @@ from pyserini_xqg.generate.corpus import (
     pack,
     spread,
 )
-from pyserini_xqg.generate.openai import ChatSettings, Cost, Usage, estimate_cost, generate_block
+from pyserini_xqg.generate.openai import ChatSettings, Usage, generate_block
 from pyserini_xqg.generate.openai_client import ChatClient
+from pyserini_xqg.generate.openai_cost import Cost, estimate_cost
 from pyserini_xqg.generate.selection import Selection
 
 #: Passages from all over the corpus whose lengths stand for the rest in an estimate.

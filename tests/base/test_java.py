@@ -240,8 +240,8 @@ def test_file_names_outside_ascii_in_any_locale(tmp_path, setting):
     done = python(
         """
         import os, sys
-        from pyserini_xqg.base import java
-        plain = java.plain_locale()
+        from pyserini_xqg.base import java, native
+        plain = native.plain_locale()
         java.prepare()
         from jnius import autoclass
         folder = autoclass("java.nio.file.Paths").get(sys.argv[1])

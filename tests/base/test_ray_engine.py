@@ -14,7 +14,7 @@ import torch
 from generate_models import make_t5
 
 import pyserini_xqg
-from pyserini_xqg.base import java, ray_engine
+from pyserini_xqg.base import native, ray_engine
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.ray_engine import Shard, run_on_ray, shard_path
 from pyserini_xqg.encode.__main__ import main as encode
@@ -30,7 +30,7 @@ ray = pytest.importorskip("ray")
 def cluster():
     # Tasks have one core and so one thread each: what they make is compared with what we make.
     torch.set_num_threads(1)
-    restore = java.fault_handlers()  # other tests have a Java machine in this process
+    restore = native.fault_handlers()  # other tests have a Java machine in this process
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     restore()
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])

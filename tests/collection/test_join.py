@@ -10,6 +10,7 @@ import pytest
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.places import Places
 from pyserini_xqg.collection.records import PassageFormat
 from pyserini_xqg.collection.shards import BLOCK
 
@@ -174,14 +175,14 @@ def test_the_tables_memory_is_bounded(write_jsonl, work):
 
 def test_rows_are_inserted_in_batches(write_jsonl, work, monkeypatch):
     sizes = []
-    stock = Join._insert
+    stock = Places._insert
 
-    def insert(self, statement, rows):
-        sizes.append(len(rows))
-        stock(self, statement, rows)
+    def insert(self, table):
+        sizes.extend([len(self._waiting[table])] if self._waiting[table] else [])
+        stock(self, table)
 
-    monkeypatch.setattr("pyserini_xqg.collection.join._INSERT_ROWS", 4)
-    monkeypatch.setattr(Join, "_insert", insert)
+    monkeypatch.setattr("pyserini_xqg.collection.places._INSERT_ROWS", 4)
+    monkeypatch.setattr(Places, "_insert", insert)
     corpus = write_jsonl("c.jsonl", [{"docid": f"d{i}", "text": "t"} for i in range(10)])
     queries = write_jsonl(
         "q.jsonl", [{"docid": f"d{i}", "generated_queries": {"te": ["q"]}} for i in range(10)]
@@ -193,7 +194,7 @@ def test_rows_are_inserted_in_batches(write_jsonl, work, monkeypatch):
 def test_a_place_is_kept_for_each_block(write_jsonl, work):
     rows = [{"docid": f"d{i}", "text": "t"} for i in range(2 * BLOCK + 1)]
     join = Join(write_jsonl("c.jsonl", rows), [], work)
-    places = join._db.execute("select row from places order by row").fetchall()
+    places = [join._places.block_before(row)[:1] for row in (0, BLOCK + 1, 2 * BLOCK)]
     assert [row for (row,) in places] == [0, BLOCK, 2 * BLOCK]
     assert list(join.read_passages(5, 5)) == []
     assert [p.docid for p in join.read_passages(BLOCK, BLOCK + 2)] == [f"d{BLOCK}", f"d{BLOCK + 1}"]

@@ -244,3 +244,18 @@ def test_same_vectors_as_pyserinis_own(model_dir, pooling, l2_norm):
 def test_a_name_alone_is_what_is_known_of_it(model_dir):
     by_name, by_spec = Encoder(str(model_dir)), Encoder(EncoderSpec(str(model_dir)))
     np.testing.assert_array_equal(by_name.encode_queries(TEXTS), by_spec.encode_queries(TEXTS))
+
+
+def test_nothing_is_collected_while_a_model_is_loaded(model_dir, monkeypatch):
+    import gc
+
+    from pyserini_xqg.encoder import encoder as module
+
+    seen, load = [], module.Side
+    monkeypatch.setattr(module, "Side", lambda *given: seen.append(gc.isenabled()) or load(*given))
+    Encoder(EncoderSpec(str(model_dir)), device="cpu")
+    assert seen == [False]
+    assert gc.isenabled()
+    with pytest.raises(XqgError):
+        Encoder(EncoderSpec(str(model_dir)), device="cpu", batch_size=0)
+    assert gc.isenabled()

@@ -15,8 +15,9 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.generate.__main__ import main
 from pyserini_xqg.generate.answers import parse_answer
-from pyserini_xqg.generate.openai import ChatSettings, Usage, estimate_cost, generate_block
+from pyserini_xqg.generate.openai import ChatSettings, Usage, generate_block
 from pyserini_xqg.generate.openai_client import ChatClient
+from pyserini_xqg.generate.openai_cost import estimate_cost
 from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS, language_name
 
 PASSAGES = [
