@@ -68,7 +68,11 @@ def read_passages() -> list[str]:
 
 
 def make_model(folder: Path, questions: Sequence[str], layers: int, **shape: int) -> None:
-    """A BERT of multilingual BERT's shape, but for the layers and what `shape` says otherwise."""
+    """A BERT of multilingual BERT's shape, but for the layers and what `shape` says otherwise.
+
+    The tokenizer's vocabulary is filled up to the model's with entries that no text has: an encoder
+    of ours refuses a tokenizer that has far fewer.
+    """
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -83,6 +87,10 @@ def make_model(folder: Path, questions: Sequence[str], layers: int, **shape: int
             vocab_size=WORD_PIECES, special_tokens=special, show_progress=False
         ),
     )
+    shape = {"vocab_size": VOCABULARY, **shape}
+    pieces = tokenizer.get_vocab()
+    unused = {f"[unused{row}]": row for row in range(len(pieces), shape["vocab_size"])}
+    tokenizer.model = models.WordPiece({**pieces, **unused}, unk_token="[UNK]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -91,8 +99,7 @@ def make_model(folder: Path, questions: Sequence[str], layers: int, **shape: int
         sep_token="[SEP]", model_max_length=512,
     ).save_pretrained(folder)  # fmt: skip
     torch.manual_seed(0)
-    config = BertConfig(**{"vocab_size": VOCABULARY, "num_hidden_layers": layers, **shape})
-    BertModel(config).save_pretrained(folder)
+    BertModel(BertConfig(num_hidden_layers=layers, **shape)).save_pretrained(folder)
 
 
 def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:
