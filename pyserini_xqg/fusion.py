@@ -21,7 +21,7 @@ and one with many keeps its own. With mu 0 it is the plain mean.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -88,18 +88,19 @@ def fuse(
     """
     if mu and predictions is None:
         raise XqgError(f"mu {mu:g} needs predictions of the mean query vectors, by language")
-    languages = [*sums, *(code for code in predictions or () if mu and code not in sums)]
+    if not mu:
+        predictions = None
+    languages = [*sums, *(code for code in predictions or () if code not in sums)]
     check_formula(method, alpha, weights or {}, languages, mu)
     weight = {language: np.float32((weights or {}).get(language, 1.0)) for language in languages}
-    if mu and predictions:
-        sums, counts = _with_virtual_queries(sums, counts, np.float32(mu), predictions)
     if centres is not None:
         sums = {
             language: vectors - counts[language][:, None].astype(np.float32) * centres[language]
             for language, vectors in sums.items()
         }
+    virtual = _Virtual(np.float32(mu), predictions or {}, centres or {})
     fused = METHODS[method](
-        passages.astype(np.float32, copy=False), sums, counts, np.float32(alpha), weight
+        passages.astype(np.float32, copy=False), sums, counts, np.float32(alpha), weight, virtual
     )
     return normalise(fused) if l2_norm else fused
 
@@ -151,24 +152,28 @@ def check_formula(
         )
 
 
-def _with_virtual_queries(
-    sums: ByLanguage,
-    counts: Mapping[str, Counts],
-    mu: np.float32,
-    predictions: ByLanguage,
-) -> tuple[dict[str, Vectors], dict[str, Counts]]:
-    """Sums and counts with `mu` more queries, each of them the predicted one."""
-    more: dict[str, Vectors] = dict(sums)
-    of: dict[str, Counts] = dict(counts)
-    for language, predicted in predictions.items():
-        virtual = mu * predicted
-        if language in sums:
-            virtual += sums[language]
-            more[language] = virtual
-            of[language] = counts[language].astype(np.float32) + mu
+class _Virtual(NamedTuple):
+    """The virtual queries that every passage gets in some languages."""
+
+    mu: np.float32
+    predictions: ByLanguage
+    centres: ByLanguage
+
+    def mixed(self, shares: ByLanguage) -> Vectors:
+        """The sum over languages of a share, shape ``(n,)``, times what a query is expected to be.
+
+        Predictions that know how to sum up, as those of maps do, need not make each of them.
+        """
+        if hasattr(self.predictions, "mixed"):
+            mixed: Vectors = self.predictions.mixed(shares)
         else:
-            more[language], of[language] = virtual, np.full(len(virtual), mu)
-    return more, of
+            mixed = np.sum(
+                [share[:, None] * self.predictions[code] for code, share in shares.items()], axis=0
+            )
+        for code, share in shares.items():
+            if code in self.centres:
+                mixed = mixed - share[:, None] * self.centres[code]
+        return mixed
 
 
 def _paper(
@@ -177,6 +182,7 @@ def _paper(
     counts: Mapping[str, Counts],
     alpha: np.float32,
     weights: Mapping[str, np.float32],
+    virtual: _Virtual,
 ) -> Vectors:
     fused = (np.float32(1) - alpha) * passages
     for language, vectors in sums.items():
@@ -190,18 +196,30 @@ def _mean(
     counts: Mapping[str, Counts],
     alpha: np.float32,
     weights: Mapping[str, np.float32],
+    virtual: _Virtual,
 ) -> Vectors:
     total = np.zeros_like(passages)
-    weight = np.zeros((len(passages), 1), dtype=np.float32)
-    for language, vectors in sums.items():
-        count = counts[language][:, None].astype(np.float32)
-        has = count > 0
-        total += weights[language] * vectors / np.where(has, count, np.float32(1))
-        weight += weights[language] * has
-    queries = total / np.where(weight > 0, weight, np.float32(1))
-    fused = (np.float32(1) - alpha) * passages + alpha * queries
-    result: Vectors = np.where(weight > 0, fused, passages).astype(np.float32, copy=False)
-    return result
+    weight = np.zeros(len(passages), dtype=np.float32)
+    shares: dict[str, Vectors] = {}
+    for language, its in weights.items():
+        number = np.zeros(len(passages), dtype=np.float32)
+        if language in sums:
+            number += counts[language]
+        if language in virtual.predictions:
+            number += virtual.mu
+        has = number > 0
+        share: Vectors = np.divide(its * has, np.where(has, number, 1), dtype=np.float32)
+        if language in sums:
+            total += share[:, None] * sums[language]
+        if language in virtual.predictions:
+            shares[language] = share * virtual.mu
+        weight += its * has
+    if shares:
+        total += virtual.mixed(shares)
+    has = weight > 0
+    total *= (alpha / np.where(has, weight, np.float32(1)))[:, None]
+    total += (np.float32(1) - alpha * has)[:, None] * passages
+    return total
 
 
 #: The choices of ``--method``.

@@ -6,8 +6,10 @@ adds, writes a pickle, and builds a flat index from that. Ours reads an embeddin
 each language) and writes the flat index block by block. Every run is a process of its own; what
 is made takes about 57 vectors a passage: 6 GB as it stands, 35 GB with ``--dimension 768``.
 
-Beside them, from the same store: the mean of the queries, and the mean smoothed with ``--mu``. What
-it costs over the plain one is a table of its own; ``--only-smoothing`` leaves the rest out.
+Beside them: the mean of the queries, and the mean smoothed with ``--mu``, from stores whose queries
+follow their passages by a map of each language. What it costs over the plain one is a table of its
+own, with as many queries everywhere, and with 0 to 5 as a filter leaves them; ``--only-smoothing``
+leaves the rest out.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ LANGUAGES = ("ar", "bn", "fi", "ja", "ko", "ru", "te")
 QUERIES = 5  # a language
 ALPHA = 0.01
 SMOOTHING: dict[str, list[str]] = {"mean": [], "mean, mu 2": ["--mu", "2"]}
+COUNTS = {"5 a language": QUERIES, "0 to 5": 0}  # the fewest queries of a passage in a language
 PASSES = {"float32": 1e-6, "float16": 1e-3}  # the greatest difference, as a part of the norm
 
 
@@ -59,7 +62,9 @@ def make(words: Sequence[str]) -> None:
         write_store(folder / dtype, docids, of_passages, sums, dtype)
 
 
-def write_store(path: Path, docids: list[str], passages: Any, sums: Any, dtype: str) -> None:
+def write_store(
+    path: Path, docids: list[str], passages: Any, sums: Any, dtype: str, counts: Any = None
+) -> None:
     from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.collection.shards import BLOCK
     from pyserini_xqg.encoder.spec import EncoderSpec
@@ -74,26 +79,38 @@ def write_store(path: Path, docids: list[str], passages: Any, sums: Any, dtype: 
         )
         for start in range(0, rows, BLOCK):
             part = slice(start, start + BLOCK)
-            count = np.full(len(docids[part]), QUERIES, dtype=np.int32)
+            equal = np.full(len(docids[part]), QUERIES, dtype=np.int32)
             writer.append(
                 Block(
                     docids[part],
                     passages[part],
                     {language: of[part] for language, of in sums.items()},
-                    dict.fromkeys(LANGUAGES, count),
+                    {
+                        language: equal if counts is None else counts[language][part]
+                        for language in LANGUAGES
+                    },
                 )
             )
         writer.finish({"encoder": EncoderSpec("made").to_dict(), "probes": []})
 
 
-def make_store(words: Sequence[str]) -> None:
-    """A store in float32, and nothing else."""
-    folder, passages, dimension = Path(words[0]), int(words[1]), int(words[2])
+def make_smoothing(words: Sequence[str]) -> None:
+    """A store for each of `COUNTS`, whose queries lie about a map of their language."""
+    folder, passages, dimension, dtype = Path(words[0]), int(words[1]), int(words[2]), words[3]
     random = np.random.default_rng(0)
-    drawn = [random.standard_normal((passages, dimension), dtype=np.float32) for _ in range(8)]
-    docids = [f"passage-{number}" for number in range(passages)]
-    sums = dict(zip(LANGUAGES, drawn[1:], strict=True))
-    write_store(folder / "float32", docids, drawn[0], sums, "float32")
+
+    def drawn(rows: int) -> Any:
+        vectors = random.standard_normal((rows, dimension), dtype=np.float32)
+        return vectors / np.sqrt(np.float32(dimension))
+
+    of_passages, docids = drawn(passages), [f"passage-{number}" for number in range(passages)]
+    means = {language: of_passages @ drawn(dimension) + drawn(passages) for language in LANGUAGES}
+    for name, fewest in COUNTS.items():
+        counts, sums = {}, {}
+        for language, mean in means.items():
+            counts[language] = random.integers(fewest, QUERIES + 1, passages).astype(np.int32)
+            sums[language] = mean * counts[language][:, None].astype(np.float32)
+        write_store(folder / name, docids, of_passages, sums, dtype, counts)
 
 
 def published(words: Sequence[str]) -> None:
@@ -152,22 +169,18 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--work", help="folder for what is made")
-    parser.add_argument("--only-smoothing", action="store_true", help="the second table alone")
+    parser.add_argument("--only-smoothing", action="store_true", help="the first table alone")
+    parser.add_argument("--dtype", default="float32", choices=PASSES, help="of that table's stores")
     given = parser.parse_args()
     print(f"{processor()}, Python {platform.python_version()}; {describe(peaks(1))}")
     with tempfile.TemporaryDirectory(dir=given.work) as name:
         work = Path(name)
         made = [name, str(given.passages), str(given.dimension)]
-        measure("bench_index", made, "make_store" if given.only_smoothing else "make")
-        plain: dict[str, list[Measured]] = {way: [] for way in SMOOTHING}
-        for _ in range(given.repeat):
-            for way, options in SMOOTHING.items():
-                words = ["--embeddings", str(work / "float32"), "--output", str(work / "smoothing"),
-                         "--overwrite", "--method", "mean", "--alpha", "0.3", *options]  # fmt: skip
-                plain[way].append(measure("pyserini_xqg.index", words))
-        report_smoothing(given, plain)
+        measure("bench_index", [*made, given.dtype], "make_smoothing")
+        report_smoothing(given, work)
         if given.only_smoothing:
             return
+        measure("bench_index", made, "make")
         sources = {
             "published": work / "pickles",
             "ours, float32": work / "float32",
@@ -194,23 +207,34 @@ def remove(output: Path) -> None:
     shutil.rmtree(output, ignore_errors=True)
 
 
-def report_smoothing(given: argparse.Namespace, taken: dict[str, list[Measured]]) -> None:
+def report_smoothing(given: argparse.Namespace, work: Path) -> None:
     """What smoothing costs over the plain mean."""
+    taken: dict[tuple[str, str], list[Measured]] = {}
+    for _ in range(given.repeat):
+        for counts in COUNTS:
+            for way, options in SMOOTHING.items():
+                words = ["--embeddings", str(work / counts), "--output", str(work / "smoothing"),
+                         "--overwrite", "--no-routed", "--method", "mean", "--alpha", "0.3",
+                         *options]  # fmt: skip
+                of = measure("pyserini_xqg.index", words)
+                taken.setdefault((counts, way), []).append(of)
     print(
-        f"{given.passages:,} passages x {len(slots())} queries, {given.dimension} dimensions; "
-        f"median of {given.repeat} interleaved repetitions"
+        f"{given.passages:,} passages x {len(LANGUAGES)} languages, {given.dimension} dimensions, "
+        f"{given.dtype}; median of {given.repeat} interleaved repetitions"
     )
     heads = ("seconds", "more", "CPU s", "more", "peak MiB")
-    print(f"{'':<16}" + "".join(f"{head:>11}" for head in heads))
-    first: tuple[float, float] | None = None
-    for way, of in taken.items():
-        seconds, cpu = (
-            statistics.median(getattr(one, name) for one in of) for name in ("seconds", "cpu")
+    print(f"{'queries':<28}" + "".join(f"{head:>11}" for head in heads))
+    for (counts, way), of in taken.items():
+        row, first = (
+            [
+                statistics.median(getattr(one, name) for one in each)
+                for name in ("seconds", "cpu", "peak")
+            ]
+            for each in (of, taken[counts, "mean"])
         )
-        first = first or (seconds, cpu)
-        cells = (f"{seconds:.1f}", f"{seconds / first[0]:.2f}x", f"{cpu:.1f}",
-                 f"{cpu / first[1]:.2f}x", f"{max(one.peak for one in of):.0f}")  # fmt: skip
-        print(f"{way:<16}" + "".join(f"{cell:>11}" for cell in cells))
+        cells = (f"{row[0]:.1f}", f"{row[0] / first[0]:.2f}x", f"{row[1]:.2f}",
+                 f"{row[1] / first[1]:.2f}x", f"{row[2]:.0f}")  # fmt: skip
+        print(f"{f'{counts}, {way}':<28}" + "".join(f"{cell:>11}" for cell in cells))
 
 
 def report(

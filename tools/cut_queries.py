@@ -23,7 +23,9 @@ from pyserini_xqg.evaluate.report.sections import Plot, Section, Table
 from pyserini_xqg.evaluate.resource.gains import Gain, gain_of
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.fusion import fuse
-from pyserini_xqg.index.maps import MapSums, fit_maps, folds_of
+from pyserini_xqg.index.folds import folds_of
+from pyserini_xqg.index.map_sums import MapSums
+from pyserini_xqg.index.maps import fit_maps
 from pyserini_xqg.store.store import Store
 
 SYSTEMS = ("mean", "smoothed")
@@ -81,7 +83,7 @@ def vectors(whole: Whole, language: str, system: str, settings: argparse.Namespa
     for code in whole.sums:
         into = own if code == language else rest
         into.add(whole.passages, whole.sums[code], whole.counts[code], folds)
-    maps = fit_maps(iter([(language, own), ("others", rest)]))
+    maps = fit_maps([language, "others"], {language: own, "others": rest}.__getitem__)
     predicted = maps.predict(language, whole.passages, whole.docids, whole.counts[language] > 0)
     return fuse(
         whole.passages, *of, method="mean", alpha=settings.smoothed_alpha, mu=settings.mu,

@@ -128,7 +128,7 @@ def _held_out(
 
 def _halves(asked: Asked) -> list[Asked]:
     """A dev and a test half; a passage is in the same one in every round."""
-    from pyserini_xqg.index.maps import fold_of
+    from pyserini_xqg.index.folds import fold_of
 
     collection = asked.collection
     return [

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.index.maps import FOLDS
-from pyserini_xqg.index.passage_pool import Pool, folds_at, read_pool
+from pyserini_xqg.index.folds import FOLDS, folds_at
+from pyserini_xqg.index.passage_pool import Pool, read_pool
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.rows import take_rows
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pyserini_xqg.index.maps import Maps
+    from pyserini_xqg.index.predictions import Predictions
     from pyserini_xqg.store.store import Store
 
     Vectors = NDArray[np.float32]
@@ -134,17 +135,11 @@ def without_any(block: Block) -> Block:
     )
 
 
-def predictions_at(
-    maps: Maps | None, block: Block, folds: NDArray[np.int64]
-) -> dict[str, Vectors] | None:
+def predictions_at(maps: Maps | None, block: Block, folds: NDArray[np.int64]) -> Predictions | None:
     """What maps expect of passages, never from a map that their own queries are in."""
     if maps is None:
         return None
-    return {
-        code: maps.predict_by_fold(code, block.passages, folds)
-        for code in maps.languages
-        if code in block.counts
-    }
+    return maps.of([c for c in maps.languages if c in block.counts]).expected(block.passages, folds)
 
 
 class _Work:

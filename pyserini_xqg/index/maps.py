@@ -8,13 +8,15 @@ without its fold. The strength is the one that errs least on the folds left out.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.index.ridge import FoldMaps, Moments, QueryMap
+from pyserini_xqg.index.folds import folds_of
+from pyserini_xqg.index.map_sums import MapSums
+from pyserini_xqg.index.predictions import Predictions
+from pyserini_xqg.index.ridge import FoldMaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,130 +26,8 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
     Folds = NDArray[np.integer[Any]]
 
-FOLDS = 10
-#: Tried as strengths, times the mean squared length of the passages' vectors.
-STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-#: Passages left out that are enough to choose a strength by.
-JUDGED = 1000
-#: Passages with queries that a map must rest on: one a fold.
-FEWEST = FOLDS
 #: Whose map a language's predictions come from; the last is none, and the prediction E(p).
 OWN, ALL, NONE = "own", "all", "none"
-
-
-def fold_of(docid: str) -> int:
-    """The fold of a passage, 0 to `FOLDS` - 1: the same on every machine and for every corpus."""
-    return zlib.crc32(docid.encode("utf-8", "surrogateescape")) % FOLDS
-
-
-def folds_of(docids: Iterable[str]) -> NDArray[np.int64]:
-    """The folds of passages, shape ``(n,)``."""
-    return np.fromiter((fold_of(docid) for docid in docids), np.int64)
-
-
-class MapSums:
-    """The sums that maps of one language, or of several together, are made of, by fold.
-
-    Those of other passages (shards, other processes) or of another language are added with ``+``.
-
-    Parameters
-    ----------
-    dimension : int
-
-    Attributes
-    ----------
-    folds : list of Moments
-    """
-
-    def __init__(self, dimension: int) -> None:
-        square = dimension, dimension
-        self.folds = [
-            Moments(
-                0, np.zeros(dimension), np.zeros(dimension), np.zeros(square), np.zeros(square), 0
-            )
-            for _ in range(FOLDS)
-        ]
-
-    @property
-    def passages(self) -> int:
-        """Passages with queries; in a sum over languages, pairs of passage and language."""
-        return round(sum(of.passages for of in self.folds))
-
-    def add(
-        self, passages: Vectors, sums: Vectors, counts: NDArray[np.int32], folds: Folds
-    ) -> None:
-        """Take in those of a block's passages that have queries.
-
-        Parameters
-        ----------
-        passages, sums : array, shape (n, d), float32
-        counts : array, shape (n,)
-        folds : array, shape (n,)
-            From `folds_of`.
-        """
-        has = counts > 0
-        for fold, of in enumerate(self.folds):
-            rows = np.flatnonzero((folds == fold) & has)
-            if len(rows):
-                means = sums[rows] / counts[rows].astype(np.float32)[:, None]
-                self.folds[fold] = of.with_passages(passages[rows], means)
-
-    def __add__(self, other: MapSums) -> MapSums:
-        both = MapSums(0)
-        both.folds = [a.plus(b) for a, b in zip(self.folds, other.folds, strict=True)]
-        return both
-
-    def fit(self, strength: float | None = None) -> FoldMaps | None:
-        """The maps: without each fold, and the whole one.
-
-        Parameters
-        ----------
-        strength : float or None
-            That of `STRENGTHS` which errs least on the folds left out, if none is given.
-
-        Returns
-        -------
-        FoldMaps or None
-            None for fewer than `FEWEST` passages, or passages of a single fold.
-        """
-        whole = self._whole()
-        filled = [fold for fold, of in enumerate(self.folds) if of.passages]
-        if whole.passages < FEWEST or len(filled) < 2:
-            return None
-        rest = {fold: whole.plus(self.folds[fold], -1) for fold in filled}
-        best = self._best_strength(whole, rest) if strength is None else strength
-        mine = whole.ridge(best)
-        folds = [rest[fold].ridge(best) if fold in rest else mine for fold in range(FOLDS)]
-        return FoldMaps(folds, mine, self._error_of(folds))
-
-    def _best_strength(self, whole: Moments, rest: Mapping[int, Moments]) -> float:
-        """That which errs least on folds left out, on as many as hold `JUDGED` passages."""
-        scale = float(np.trace(whole.xx)) / whole.passages
-        errors = {scale * each: 0.0 for each in STRENGTHS}
-        judged = 0.0
-        for fold, others in rest.items():
-            for fitted in others.ridges(list(errors)):
-                errors[fitted.strength] += self.folds[fold].error(fitted)
-            judged += self.folds[fold].passages
-            if judged >= JUDGED:
-                break
-        return min(errors, key=lambda each: errors[each])
-
-    def error_of(self, maps: FoldMaps | None) -> float:
-        """The mean squared error of other maps on these passages; of E(p) itself for None."""
-        if maps is not None:
-            return self._error_of(maps.folds)
-        return self._whole().error_of_passages() / max(self.passages, 1)
-
-    def _error_of(self, maps: Sequence[QueryMap]) -> float:
-        squares = sum(of.error(fitted) for of, fitted in zip(self.folds, maps, strict=True))
-        return squares / max(self.passages, 1)
-
-    def _whole(self) -> Moments:
-        whole = self.folds[0]
-        for of in self.folds[1:]:
-            whole = whole.plus(of)
-        return whole
 
 
 class Maps:
@@ -170,6 +50,7 @@ class Maps:
         passages: Mapping[str, int],
     ) -> None:
         self.maps, self.sources, self.passages = dict(maps), dict(sources), dict(passages)
+        self._kept: dict[Any, Any] = {}  # sums of maps that passages before have needed
 
     @property
     def languages(self) -> list[str]:
@@ -201,11 +82,13 @@ class Maps:
 
     def of(self, languages: Sequence[str]) -> Maps:
         """Those of some languages alone."""
-        return Maps(
+        found = Maps(
             {code: self.maps[code] for code in languages},
             {code: self.sources[code] for code in languages},
             {code: self.passages[code] for code in languages},
         )
+        found._kept = self._kept
+        return found
 
     def predict(
         self,
@@ -233,40 +116,30 @@ class Maps:
             E(p) in a language without a map.
         """
         folds = None if docids is None else folds_of(docids)
-        return self.predict_by_fold(language, passages, folds, has)
+        return self.expected(passages, folds, None if has is None else {language: has})[language]
 
-    def predict_by_fold(
+    def expected(
         self,
-        language: str,
         passages: Vectors,
         folds: Folds | None = None,
-        has: NDArray[np.bool_] | None = None,
-    ) -> Vectors:
-        """As `predict`, with folds instead of docids."""
-        maps = self.maps[language]
-        if maps is None:
-            return passages
-        if folds is not None and has is not None:
-            folds = np.where(has, folds, -1)
-        return maps.predict(passages, folds)
+        has: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> Predictions:
+        """As `predict` in every language, with folds instead of docids, and made when asked for."""
+        return Predictions(self.maps, passages, folds, has, self._kept)
 
-    def predictions(self, block: Block, folds: Folds | None = None) -> dict[str, Vectors]:
+    def predictions(self, block: Block, folds: Folds | None = None) -> Predictions:
         """For a block that the maps were fitted on: by language, the vectors to expect."""
         if folds is None:
             folds = folds_of(block.docids)
-        return {
-            code: self.predict_by_fold(
-                code,
-                block.passages,
-                folds,
-                block.counts[code] > 0 if code in block.counts else np.zeros(len(folds), bool),
-            )
-            for code in self.maps
-        }
+        none = np.zeros(len(folds), bool)
+        has = {c: block.counts[c] > 0 if c in block.counts else none for c in self.maps}
+        return self.expected(block.passages, folds, has)
 
 
-def fit_maps(sums: Iterator[tuple[str, MapSums]], strength: float | None = None) -> Maps:
-    """The maps of each language, from the sums of one after the other.
+def fit_maps(
+    languages: Sequence[str], sums_of: Callable[[str], MapSums], strength: float | None = None
+) -> Maps:
+    """The maps of each language.
 
     A language gets the map of all languages together where that errs less on its own passages, left
     out by folds, or where it has too few for one of its own; and where that errs more than E(p)
@@ -274,33 +147,39 @@ def fit_maps(sums: Iterator[tuple[str, MapSums]], strength: float | None = None)
 
     Parameters
     ----------
-    sums : iterator of (language, MapSums)
+    languages : sequence of str
+    sums_of : callable
+        The sums of a language. It is asked twice, so that memory holds those of one language and of
+        all together.
     strength : float or None
         For all maps; chosen by folds if none is given.
     """
     own: dict[str, FoldMaps | None] = {}
     errors: dict[str, float] = {}
-    kept: dict[str, MapSums] = {}
-    together: MapSums | None = None
     passages = {}
-    for code, of in sums:
-        own[code] = of.fit(strength)
-        errors[code] = of.error_of(None)
-        passages[code] = of.passages
-        kept[code] = of
-        together = of if together is None else together + of
-    shared = together.fit(strength) if together is not None and len(own) > 1 else None
+    together: MapSums | None = None
+    for code in languages:
+        sums = sums_of(code)
+        own[code] = sums.fit(strength)
+        errors[code] = sums.error_of(None)
+        passages[code] = sums.passages
+        if len(languages) > 1:
+            together = sums if together is None else together + sums
+    shared = None if together is None else together.fit(strength)
+    del together
     maps: dict[str, FoldMaps | None] = {}
     sources = {}
-    for code in own:
-        choices: dict[str, tuple[float, FoldMaps | None]] = {NONE: (errors[code], None)}
-        if shared is not None:
-            choices[ALL] = (kept[code].error_of(shared), shared)
-        if (mine := own[code]) is not None:
-            choices[OWN] = (mine.error, mine)
+    for code in reversed(languages):  # what was read last may still be at hand
         if not passages[code]:  # nothing to judge by: what the other languages say
             sources[code] = ALL if shared is not None else NONE
-        else:
-            sources[code] = min(choices, key=lambda name: choices[name][0])
+            maps[code] = shared
+            continue
+        choices: dict[str, tuple[float, FoldMaps | None]] = {NONE: (errors[code], None)}
+        if shared is not None:
+            choices[ALL] = (sums_of(code).error_of(shared), shared)
+        if (mine := own.pop(code)) is not None:
+            choices[OWN] = (mine.error, mine)
+        sources[code] = min(choices, key=lambda name: choices[name][0])
         maps[code] = choices[sources[code]][1]
-    return Maps(maps, sources, passages)
+    of = Maps(maps, sources, passages)
+    return of.of(languages)  # in the order given

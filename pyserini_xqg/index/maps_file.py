@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,11 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, sync
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.index.maps import (
-    FOLDS,
-    NONE,
-    Maps,
-    MapSums,
-    fit_maps,
-    fold_of,
-)
+from pyserini_xqg.index.folds import FOLDS, folds_at
+from pyserini_xqg.index.map_sums import MapSums
+from pyserini_xqg.index.maps import ALL, NONE, Maps, fit_maps
 from pyserini_xqg.index.ridge import FoldMaps, QueryMap
-from pyserini_xqg.store.rows import read_docids, take_rows
+from pyserini_xqg.store.rows import take_counts, take_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,15 +27,18 @@ if TYPE_CHECKING:
 #: Passages with queries for each dimension that are enough for a map, whatever the size of the
 #: collection: what more of them could still take off the error is a part in so many.
 ENOUGH = 64
+#: Bytes of sums of several languages that memory may hold; more are read from the store again.
+AT_HAND = 256 << 20
 #: In the index's folder.
 MAPS = "maps.safetensors"
 
 
 def maps_of(store: Store, languages: Sequence[str], strength: float | None = None) -> Maps:
-    """Fit the maps of a store, one language after the other: memory holds the sums of one.
+    """Fit the maps of a store, one language after the other.
 
     Where more than `ENOUGH` passages a dimension have queries, blocks evenly over the store are
-    taken instead of all: more would add nothing but time.
+    taken instead of all: more would add nothing but time. They are read twice where the sums of all
+    languages are more than `AT_HAND`.
 
     Parameters
     ----------
@@ -48,23 +47,41 @@ def maps_of(store: Store, languages: Sequence[str], strength: float | None = Non
     strength : float or None
         Of the ridge; chosen by folds if none is given.
     """
+    enough = ENOUGH * store.dimension
+    rows = {
+        code: _having(store, code, max(1, covered // enough))
+        for code, covered in store.covered(languages).items()
+    }
+    every = np.unique(np.concatenate([*rows.values(), np.zeros(0, np.int64)]))
+    folds = folds_at(store, every).astype(np.uint8)
 
-    def each() -> Iterator[tuple[str, MapSums]]:
-        # A byte a passage: the one thing here that grows with the collection.
-        folds = np.fromiter(map(fold_of, read_docids(store)), np.uint8, store.passages)
-        for code, covered in store.covered(languages).items():
-            sums = MapSums(store.dimension)
-            step = BLOCK * max(1, covered // (ENOUGH * store.dimension))
-            starts = range(0, store.passages, step)
-            with Progress(len(starts), f"fitting the map of {code}", "blocks", aside=True) as bar:
-                for start in starts:
-                    rows = np.arange(start, min(start + BLOCK, store.passages))
-                    block = take_rows(store, rows, [code])
-                    sums.add(block.passages, block.sums[code], block.counts[code], folds[rows])
-                    bar.update()
-            yield code, sums
+    def read(code: str) -> MapSums:
+        sums = MapSums(store.dimension)
+        what = f"fitting the map of {code}"
+        with Progress(-(-len(rows[code]) // BLOCK), what, "blocks", aside=True) as bar:
+            for start in range(0, len(rows[code]), BLOCK):
+                part = rows[code][start : start + BLOCK]
+                block = take_rows(store, part, [code])
+                where = np.searchsorted(every, part)
+                sums.add(block.passages, block.sums[code], block.counts[code], folds[where])
+                bar.update()
+        return sums
 
-    return fit_maps(each(), strength)
+    return fit_maps(languages, at_hand(read, store), strength)
+
+
+def at_hand(sums_of: Callable[[str], MapSums], store: Store) -> Callable[[str], MapSums]:
+    """The same, which keeps the sums of the latest languages: `AT_HAND` bytes of them."""
+    return lru_cache(AT_HAND // MapSums.size(store.dimension))(sums_of)
+
+
+def _having(store: Store, language: str, step: int) -> NDArray[np.int64]:
+    """The passages with queries of every so many-th block."""
+    having = [np.zeros(0, np.int64)]
+    for start in range(0, store.passages, BLOCK * step):
+        rows = np.arange(start, min(start + BLOCK, store.passages))
+        having.append(rows[take_counts(store, rows, [language])[language] > 0])
+    return np.concatenate(having)
 
 
 def save_maps(maps: Maps, path: Path) -> None:
@@ -72,9 +89,11 @@ def save_maps(maps: Maps, path: Path) -> None:
     from safetensors.numpy import save
 
     tensors: dict[str, NDArray[np.float32]] = {}
+    saved: list[FoldMaps | None] = [None]
     for code, of in maps.maps.items():
-        if of is None:
+        if of is None or of in saved:  # that of all languages is saved once
             continue
+        saved.append(of)
         every = [*of.folds, of.whole]
         tensors |= {
             f"{code}.{name}": np.stack([getattr(one, name) for one in every])
@@ -146,13 +165,16 @@ def load_maps(folder: str | Path, manifest: Mapping[str, Any] | None = None) -> 
     maps: dict[str, FoldMaps | None] = {}
     for code, of in about["languages"].items():
         maps[code] = None
-        if of["map"] != NONE:
+        if f"{code}.x" in tensors and of["map"] != NONE:
             x, y, weights = (tensors[f"{code}.{name}"] for name in ("x", "y", "weights"))
             every = [
                 QueryMap(x[row], y[row], weights[row], rests, of["strength"])
                 for row, rests in enumerate(of["rests_on"])
             ]
             maps[code] = FoldMaps(every[:-1], every[-1], of["error"])
+    together = [code for code, of in about["languages"].items() if of["map"] == ALL]
+    shared = next((of for code in together if (of := maps[code]) is not None), None)
+    maps |= dict.fromkeys(together, shared)
     return Maps(
         maps,
         {code: of["map"] for code, of in about["languages"].items()},

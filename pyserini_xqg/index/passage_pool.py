@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.index.maps import folds_of
+from pyserini_xqg.index.folds import folds_at
 from pyserini_xqg.store.block import Block
-from pyserini_xqg.store.rows import docids_of, take_rows
+from pyserini_xqg.store.rows import take_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,12 +40,6 @@ def draw_pool(store: Store, most: int = POOL, seed: int = 0) -> Pool:
     if store.passages > most:
         rows = np.sort(np.random.default_rng(seed).choice(store.passages, most, replace=False))
     return Pool(rows, folds_at(store, rows))
-
-
-def folds_at(store: Store, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The folds of some rows, which may come again, in the order given."""
-    docids = docids_of(store, set(rows.tolist()))
-    return folds_of([docids[row] for row in rows.tolist()])
 
 
 def read_pool(

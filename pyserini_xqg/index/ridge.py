@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     Folds = NDArray[np.integer[Any]]
 
 
-class QueryMap(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class QueryMap:
     """From passages' vectors to their mean query vectors.
 
     Attributes
@@ -48,8 +49,13 @@ class QueryMap(NamedTuple):
     def predict(self, passages: Vectors) -> Vectors:
         """The mean query vectors to expect, shape ``(n, d)``, float32."""
         predicted = passages @ self.weights
-        predicted += self.y - self.x @ self.weights
+        predicted += self.shift
         return predicted.astype(np.float32, copy=False)
+
+    @cached_property
+    def shift(self) -> Vectors:
+        """What is added to E(p) W: y - x W, shape ``(d,)``."""
+        return self.y - self.x @ self.weights
 
 
 class Moments(NamedTuple):
@@ -150,7 +156,7 @@ class Moments(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoldMaps:
     """The maps of one language.
 
@@ -167,30 +173,7 @@ class FoldMaps:
     whole: QueryMap
     error: float
 
-    def predict(self, passages: Vectors, folds: Folds | None = None) -> Vectors:
-        """The mean query vectors to expect, each from the map without its fold.
-
-        Parameters
-        ----------
-        passages : array, shape (n, d), float32
-        folds : array, shape (n,), or None
-            The whole map is taken where it is negative, and everywhere for None.
-        """
-        if folds is None:
-            return self.whole.predict(passages)
-        every = [self.whole, *self.folds]
-        order = np.argsort(folds, kind="stable")
-        ends = np.searchsorted(folds, range(-1, len(every)), sorter=order)
-        predicted = np.empty_like(passages)
-        for fitted, shift, start, stop in zip(every, self._shifts, ends, ends[1:], strict=False):
-            if start < stop:
-                rows = order[start:stop]
-                found = passages[rows] @ fitted.weights
-                found += shift
-                predicted[rows] = found
-        return predicted
-
-    @cached_property
-    def _shifts(self) -> list[Vectors]:
-        """Of the whole map and of each fold's: y - x W."""
-        return [of.y - of.x @ of.weights for of in [self.whole, *self.folds]]
+    def at(self, fold: int) -> tuple[Vectors, Vectors]:
+        """The weights and the shift without a fold; those of the whole map below 0."""
+        of = self.whole if fold < 0 else self.folds[fold]
+        return of.weights, of.shift

@@ -17,12 +17,12 @@ import numpy as np
 
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.choice import MEASURE
+from pyserini_xqg.index.folds import FOLDS, folds_at
 from pyserini_xqg.index.gains import mean_and_variance
 from pyserini_xqg.index.left_out import CUTOFF, Topics, predictions_at, without, without_any
-from pyserini_xqg.index.maps import FOLDS
 from pyserini_xqg.index.max_sim import MAX_SIM
 from pyserini_xqg.index.own_topics import covered, draw_topics, of_all, of_language, read_samples
-from pyserini_xqg.index.passage_pool import draw_pool, folds_at, read_pool
+from pyserini_xqg.index.passage_pool import draw_pool, read_pool
 from pyserini_xqg.index.settings import FALLBACK
 from pyserini_xqg.store.rows import take_rows
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.columns import Column
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pyserini_xqg.store.store import Store
+
+# Bytes of docids that are read at once; and rows, and numbers in them, that are read and dropped
+# rather than passed over.
+_CHUNK, _GAP, _NUMBERS = 1 << 18, 16, 4096
 
 
 def take_rows(
@@ -83,8 +88,40 @@ def read_docids(store: Store) -> Iterator[str]:
 
 
 def docids_of(store: Store, rows: Collection[int]) -> dict[int, str]:
-    """The docids of some rows, by row."""
-    return {row: docid for row, docid in enumerate(read_docids(store)) if row in rows}
+    """The docids of some rows, by row.
+
+    Raises
+    ------
+    XqgError
+        If a shard's docids are fewer than its manifest says.
+    """
+    wanted = np.unique(np.fromiter(rows, np.int64))
+    shards = _by_shard(store, wanted)
+    found = [docid for path, part in shards for docid in lines_at(path / "docid", part)]
+    return dict(zip(wanted.tolist(), found, strict=True))
+
+
+def lines_at(path: Path, rows: NDArray[np.int64]) -> Iterator[str]:
+    """Lines by number, sorted and distinct; those between them are counted, not made.
+
+    Raises
+    ------
+    XqgError
+        If there are not so many.
+    """
+    at, done, rest = 0, 0, b""
+    with open(path, "rb") as file:
+        while done < len(rows):
+            part = file.read(_CHUNK)
+            if not part:
+                raise XqgError(f"{path}: shorter than the manifest says; encode it again")
+            part = rest + part
+            ends = np.flatnonzero(np.frombuffer(part, np.uint8) == ord("\n")) + 1
+            begins = np.concatenate([[0], ends])
+            mine = rows[done : np.searchsorted(rows, at + len(ends))] - at
+            for begin, end in zip(begins[mine].tolist(), ends[mine].tolist(), strict=True):
+                yield part[begin : end - 1].decode()
+            at, done, rest = at + len(ends), done + len(mine), part[begins[-1] :]
 
 
 def _by_shard(store: Store, rows: NDArray[np.int64]) -> Iterator[tuple[Path, NDArray[np.int64]]]:
@@ -98,14 +135,17 @@ def _by_shard(store: Store, rows: NDArray[np.int64]) -> Iterator[tuple[Path, NDA
 
 
 def _read_runs(path: Path, width: int, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Sorted, distinct rows of one file."""
+    """Sorted, distinct rows of one file; narrow gaps are read, and dropped."""
     column = Column(path, width)
     try:
         at, parts = 0, []
-        for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
-            column.skip(int(run[0]) - at)
-            parts.append(column.read(len(run)))
-            at = int(run[-1]) + 1
+        gap = min(_GAP, _NUMBERS // width)
+        for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1 + gap) + 1):
+            first, stop = int(run[0]), int(run[-1]) + 1
+            column.skip(first - at)
+            read = column.read(stop - first)
+            parts.append(read if len(read) == len(run) else read[run - first])
+            at = stop
         return np.concatenate(parts)
     finally:
         column.close()

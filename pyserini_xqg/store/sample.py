@@ -15,10 +15,9 @@ import numpy as np
 
 from pyserini_xqg.store.block import Sampled
 from pyserini_xqg.store.columns import Column
+from pyserini_xqg.store.rows import lines_at
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from pyserini_xqg.store.block import Block
@@ -121,23 +120,13 @@ def read_sample(store: Store, language: str) -> Sample | None:
         of_vector = column.vectors(here["queries"])
         column.close()
         if here["rate"] > rate:
-            docids = _docids_at(path, of_row)
-            mine = drawn(docids, rate)
+            passages, passage = np.unique(of_row, return_inverse=True)
+            mine = drawn(list(lines_at(path / "docid", passages)), rate)[passage]
             of_row, of_vector = of_row[mine], of_vector[mine]
         rows.append(of_row + first)
         vectors.append(of_vector)
         first += size
     return Sample(np.concatenate(rows), np.concatenate(vectors))
-
-
-def _docids_at(path: Path, rows: NDArray[np.int64]) -> list[str]:
-    """The docids of sorted rows of one shard, which may come again."""
-    wanted, found = set(rows.tolist()), {}
-    with open(path / "docid", encoding="utf-8", newline="\n") as lines:
-        for row, line in enumerate(lines):
-            if row in wanted:
-                found[row] = line.rstrip("\n")
-    return [found[row] for row in rows.tolist()]
 
 
 def _from_kept(store: Store, language: str) -> Sample:

@@ -7,8 +7,8 @@ import pytest
 from made_stores import write_store
 
 from pyserini_xqg.fusion import fuse
+from pyserini_xqg.index.folds import fold_of
 from pyserini_xqg.index.left_out import Topics, rank
-from pyserini_xqg.index.maps import fold_of
 from pyserini_xqg.index.maps_file import maps_of
 from pyserini_xqg.index.own_topics import covered, draw_topics, of_all, of_language, read_samples
 from pyserini_xqg.index.passage_pool import draw_pool
@@ -48,7 +48,7 @@ def by_hand(block, maps, topic, row, members, lost, alpha, mu, l2_norm):
         counts[code][row] -= count
         sums[code][row] = sums[code][row] - vector if counts[code][row] else 0
     fold = np.full(N, fold_of(block.docids[row]))
-    predictions = {c: maps.predict_by_fold(c, block.passages, fold) for c in members}
+    predictions = maps.of(members).expected(block.passages, fold)
     fused = fuse(block.passages, sums, counts, method="mean", alpha=alpha, mu=mu,
                  predictions=predictions if mu else None, l2_norm=l2_norm)  # fmt: skip
     scores = fused.astype(np.float64) @ topic

@@ -11,9 +11,12 @@ from pyserini_xqg.fusion import fuse
 from pyserini_xqg.index.__main__ import main
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.flat import FlatIndexWriter
+from pyserini_xqg.index.folds import FOLDS, fold_of, folds_of
 from pyserini_xqg.index.manifest import read_manifest
-from pyserini_xqg.index.maps import FOLDS, MapSums, fit_maps, fold_of, folds_of
+from pyserini_xqg.index.map_sums import MapSums
+from pyserini_xqg.index.maps import fit_maps
 from pyserini_xqg.index.maps_file import MAPS, load_maps, maps_of
+from pyserini_xqg.index.predictions import Predictions
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.merge import merge_indexes
 from pyserini_xqg.search.sharded import check_together
@@ -64,14 +67,14 @@ def test_the_ridge_by_hand():
     found = sums_of(passages, sums, counts).fit(strength=7.0)
     expected = by_hand(passages[3:], sums[3:], counts[3:], 7.0, passages)
     assert found.whole.passages == 37
-    assert found.predict(passages) == pytest.approx(expected, abs=1e-4)
+    assert found.whole.predict(passages) == pytest.approx(expected, abs=1e-4)
 
 
 def test_own_fold_is_left_out():
     passages, sums, counts = made()
     folds = folds_of(docids(200))
     found = sums_of(passages, sums, counts).fit(strength=2.0)
-    predicted = found.predict(passages, folds)
+    predicted = Predictions({"te": found}, passages, folds)["te"]
     for fold in range(FOLDS):
         others = folds != fold
         expected = by_hand(passages[others], sums[others], counts[others], 2.0, passages[~others])
@@ -79,8 +82,9 @@ def test_own_fold_is_left_out():
     # so a passage's own queries change nothing for it, whatever they are
     sums[5] += 1000
     again = sums_of(passages, sums, counts).fit(strength=2.0)
-    assert again.predict(passages, folds)[5] == pytest.approx(predicted[5], abs=1e-4)
-    assert abs(again.predict(passages)[5] - predicted[5]).max() > 1
+    by_fold = Predictions({"te": again}, passages, folds)["te"]
+    assert by_fold[5] == pytest.approx(predicted[5], abs=1e-4)
+    assert abs(again.whole.predict(passages)[5] - predicted[5]).max() > 1
 
 
 def test_sums_of_parts_add_up():
@@ -102,26 +106,26 @@ def test_the_strength_errs_least_on_the_folds_left_out(noise, least, most):
     found = sums_of(passages, sums, counts).fit()
     assert least <= found.whole.strength <= most
     folds = folds_of(docids(200))
-    apart = sums / counts[:, None] - found.predict(passages, folds)
+    apart = sums / counts[:, None] - Predictions({"te": found}, passages, folds)["te"]
     assert found.error == pytest.approx(float((apart**2).sum(1).mean()), rel=1e-3, abs=1e-4)
 
 
 def test_whose_map_a_language_gets():
     passages, sums, counts = made(300)
     few = np.where(np.arange(300) < 5, counts, 0)
-    both = fit_maps(
-        iter([("ar", sums_of(passages, sums, counts)), ("te", sums_of(passages, sums, few))])
-    )
+    of = {"ar": sums_of(passages, sums, counts), "te": sums_of(passages, sums, few)}
+    both = fit_maps(["ar", "te"], of.__getitem__)
+    assert both.languages == ["ar", "te"]
     assert both.sources == {"ar": "own", "te": "all"}
     assert both.passages == {"ar": 300, "te": 5}
-    alone = fit_maps(iter([("te", sums_of(passages, sums, few))]))
+    alone = fit_maps(["te"], of.__getitem__)
     assert alone.sources == {"te": "none"}
     assert np.array_equal(alone.predict("te", passages, docids(300)), passages)
 
 
 def test_passages_that_arrive_later_get_the_whole_map():
     passages, sums, counts = made()
-    maps = fit_maps(iter([("ar", sums_of(passages, sums, counts))]))
+    maps = fit_maps(["ar"], lambda _: sums_of(passages, sums, counts))
     whole = maps.maps["ar"].whole.predict(passages)
     assert np.array_equal(maps.predict("ar", passages), whole)
     has = np.arange(200) % 2 == 0

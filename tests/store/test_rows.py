@@ -6,7 +6,7 @@ from made_stores import random_shards
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.store.rows import docids_of, read_docids, take_rows
+from pyserini_xqg.store.rows import docids_of, lines_at, read_docids, take_rows
 from pyserini_xqg.store.store import Store
 
 
@@ -35,6 +35,26 @@ def test_rows_in_any_order(store):
 def test_docids(store):
     assert list(read_docids(store)) == [f"p{row}" for row in range(store.passages)]
     assert docids_of(store, {0, BLOCK + 5}) == {0: "p0", BLOCK + 5: f"p{BLOCK + 5}"}
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 18])
+def test_docids_however_they_are_read(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr("pyserini_xqg.store.rows._CHUNK", chunk)
+    docids = ["লন্ডন", "a", "é#1", "x" * 50, "z"]
+    (tmp_path / "docid").write_bytes("".join(f"{docid}\n" for docid in docids).encode())
+    for rows in ([], [0], [4], [1, 2], [0, 3, 4], [0, 1, 2, 3, 4]):
+        found = lines_at(tmp_path / "docid", np.array(rows, np.int64))
+        assert list(found) == [docids[row] for row in rows]
+    with pytest.raises(XqgError, match="docid: shorter than the manifest says"):
+        list(lines_at(tmp_path / "docid", np.array([4, 5])))
+
+
+def test_gaps_between_rows(tmp_path):
+    (store,) = random_shards(tmp_path, [400]).paths
+    store = Store([store])
+    passages = np.concatenate([block.passages for block in store.blocks()])
+    rows = np.array([0, 17, 18, 36, 55, 300, 399])  # 16 rows between are read, 17 passed over
+    assert np.array_equal(take_rows(store, rows).passages, passages[rows])
 
 
 def test_what_is_refused(store, tmp_path):

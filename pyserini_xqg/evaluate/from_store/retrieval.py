@@ -10,7 +10,8 @@ import numpy as np
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.runs import Hit
 from pyserini_xqg.collection.topics import Topic
-from pyserini_xqg.index.maps import FOLDS, Maps, folds_of
+from pyserini_xqg.index.folds import FOLDS, folds_of
+from pyserini_xqg.index.maps import Maps
 from pyserini_xqg.index.max_sim import MAX_SIM, BestOfBlock
 from pyserini_xqg.index.settings import FALLBACK, Fusion
 from pyserini_xqg.store.block import Block

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.evaluate.from_store.retrieval import Part, System, folds_of_part
 from pyserini_xqg.evaluate.from_store.subject import Subject
-from pyserini_xqg.index.maps import Maps, MapSums, fit_maps
-from pyserini_xqg.index.maps_file import maps_of
+from pyserini_xqg.index.map_sums import MapSums
+from pyserini_xqg.index.maps import fit_maps
+from pyserini_xqg.index.maps_file import at_hand, maps_of
 
 if TYPE_CHECKING:
     from pyserini_xqg.store.block import Block
@@ -42,14 +43,11 @@ def with_maps_of(
     if not smoothed(systems):
         return subject
 
-    def each() -> Iterator[tuple[str, MapSums]]:
-        for code in subject.languages:
-            sums = MapSums(subject.store.dimension)
-            for part in parts_of([code]):
-                block = part.block if change is None else change(part)
-                folds = folds_of_part(part)
-                sums.add(block.passages, block.sums[code], block.counts[code], folds)
-            yield code, sums
+    def sums_of(code: str) -> MapSums:
+        sums = MapSums(subject.store.dimension)
+        for part in parts_of([code]):
+            block = part.block if change is None else change(part)
+            sums.add(block.passages, block.sums[code], block.counts[code], folds_of_part(part))
+        return sums
 
-    maps: Maps = fit_maps(each())
-    return subject._replace(maps=maps)
+    return subject._replace(maps=fit_maps(subject.languages, at_hand(sums_of, subject.store)))
