@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyserini_xqg.index.folds import FOLDS
-from pyserini_xqg.index.ridge import FoldMaps, Moments, QueryMap
+from pyserini_xqg.index.ridge import FoldMaps, Moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,13 +39,7 @@ class MapSums:
     """
 
     def __init__(self, dimension: int) -> None:
-        square = dimension, dimension
-        self.folds = [
-            Moments(
-                0, np.zeros(dimension), np.zeros(dimension), np.zeros(square), np.zeros(square), 0
-            )
-            for _ in range(FOLDS)
-        ]
+        self.folds = [Moments.none(dimension) for _ in range(FOLDS)]
 
     @staticmethod
     def size(dimension: int) -> int:
@@ -99,31 +93,36 @@ class MapSums:
         if whole.passages < FEWEST or len(filled) < 2:
             return None
         best = self._best_strength(whole, filled) if strength is None else strength
-        mine = whole.ridge(best)
-        folds = [whole.plus(of, -1).ridge(best) if of.passages else mine for of in self.folds]
-        return FoldMaps(folds, mine, self._error_of(folds))
+        square = FOLDS + 1, len(whole.x), len(whole.x)  # as they are saved, and not copied again
+        weights, x, y = np.empty(square, np.float32), *np.empty((2, *square[:2]), np.float32)
+        passages, error = [], 0.0
+        for fold, of in enumerate([*self.folds, Moments.none(len(whole.x))]):
+            fitted = whole.plus(of, -1).ridge(best)
+            weights[fold], x[fold], y[fold] = fitted.weights, fitted.x, fitted.y
+            passages.append(fitted.passages)
+            error += of.error(fitted)
+        return FoldMaps(x, y, weights, passages, best, error / self.passages)
 
     def _best_strength(self, whole: Moments, filled: Sequence[Moments]) -> float:
         """That which errs least on folds left out, on as many as hold `JUDGED` passages."""
         scale = float(np.trace(whole.xx)) / whole.passages
-        errors = {scale * each: 0.0 for each in STRENGTHS}
-        judged = 0.0
+        strengths = [scale * each for each in STRENGTHS]
+        errors, judged = np.zeros(len(strengths)), 0.0
         for fold in filled:
-            for fitted in whole.plus(fold, -1).ridges(list(errors)):
-                errors[fitted.strength] += fold.error(fitted)
+            errors += fold.errors(whole.plus(fold, -1), strengths)
             judged += fold.passages
             if judged >= JUDGED:
                 break
-        return min(errors, key=lambda each: errors[each])
+        return strengths[int(errors.argmin())]
 
     def error_of(self, maps: FoldMaps | None) -> float:
         """The mean squared error of other maps on these passages; of E(p) itself for None."""
-        if maps is not None:
-            return self._error_of(maps.folds)
-        return self._whole().error_of_passages() / max(self.passages, 1)
-
-    def _error_of(self, maps: Sequence[QueryMap]) -> float:
-        squares = sum(of.error(fitted) for of, fitted in zip(self.folds, maps, strict=True))
+        if maps is None:
+            squares = self._whole().error_of_passages()
+        else:
+            squares = sum(
+                of.error(fitted) for of, fitted in zip(self.folds, maps.folds, strict=True)
+            )
         return squares / max(self.passages, 1)
 
     def _whole(self) -> Moments:

@@ -16,7 +16,7 @@ from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.folds import FOLDS, folds_at
 from pyserini_xqg.index.map_sums import MapSums
 from pyserini_xqg.index.maps import ALL, NONE, Maps, fit_maps
-from pyserini_xqg.index.ridge import FoldMaps, QueryMap
+from pyserini_xqg.index.ridge import FoldMaps
 from pyserini_xqg.store.rows import take_counts, take_rows
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _having(store: Store, language: str, step: int) -> NDArray[np.int64]:
 
 def save_maps(maps: Maps, path: Path) -> None:
     """Write maps with safetensors, whole or not at all."""
-    from safetensors.numpy import save
+    from safetensors.numpy import save_file
 
     tensors: dict[str, NDArray[np.float32]] = {}
     saved: list[FoldMaps | None] = [None]
@@ -94,14 +94,10 @@ def save_maps(maps: Maps, path: Path) -> None:
         if of is None or of in saved:  # that of all languages is saved once
             continue
         saved.append(of)
-        every = [*of.folds, of.whole]
-        tensors |= {
-            f"{code}.{name}": np.stack([getattr(one, name) for one in every])
-            for name in ("x", "y", "weights")
-        }
+        tensors |= {f"{code}.{name}": getattr(of, name) for name in ("x", "y", "weights")}
     partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        file.write(save(tensors))
+    save_file(tensors, partial)
+    with open(partial, "rb+") as file:
         sync(file)
     partial.replace(path)
 
@@ -115,9 +111,9 @@ def describe_maps(maps: Maps, path: Path) -> dict[str, Any]:
             code: {
                 "map": maps.sources[code],
                 "passages": maps.passages[code],
-                "strength": None if of is None else of.whole.strength,
+                "strength": None if of is None else of.strength,
                 "error": None if of is None else of.error,
-                "rests_on": [] if of is None else [one.passages for one in [*of.folds, of.whole]],
+                "rests_on": [] if of is None else of.passages,
             }
             for code, of in maps.maps.items()
         },
@@ -167,11 +163,7 @@ def load_maps(folder: str | Path, manifest: Mapping[str, Any] | None = None) -> 
         maps[code] = None
         if f"{code}.x" in tensors and of["map"] != NONE:
             x, y, weights = (tensors[f"{code}.{name}"] for name in ("x", "y", "weights"))
-            every = [
-                QueryMap(x[row], y[row], weights[row], rests, of["strength"])
-                for row, rests in enumerate(of["rests_on"])
-            ]
-            maps[code] = FoldMaps(every[:-1], every[-1], of["error"])
+            maps[code] = FoldMaps(x, y, weights, of["rests_on"], of["strength"], of["error"])
     together = [code for code, of in about["languages"].items() if of["map"] == ALL]
     shared = next((of for code in together if (of := maps[code]) is not None), None)
     maps |= dict.fromkeys(together, shared)

@@ -10,7 +10,7 @@ strength:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,13 +49,8 @@ class QueryMap:
     def predict(self, passages: Vectors) -> Vectors:
         """The mean query vectors to expect, shape ``(n, d)``, float32."""
         predicted = passages @ self.weights
-        predicted += self.shift
+        predicted += self.y - self.x @ self.weights
         return predicted.astype(np.float32, copy=False)
-
-    @cached_property
-    def shift(self) -> Vectors:
-        """What is added to E(p) W: y - x W, shape ``(d,)``."""
-        return self.y - self.x @ self.weights
 
 
 class Moments(NamedTuple):
@@ -130,15 +125,28 @@ class Moments(NamedTuple):
         square[np.diag_indices_from(square)] += strength
         return self._map(x, y, np.linalg.solve(square, cross), strength)
 
-    def ridges(self, strengths: Sequence[float]) -> Iterator[QueryMap]:
-        """The map of these passages for each strength, by one eigendecomposition."""
-        x, y, square, cross = self._centred()
+    def errors(self, others: Moments, strengths: Sequence[float]) -> list[float]:
+        """The sums of the squared errors on these passages of others' maps, by their strength.
+
+        With A = V diag(v) V^T and T = V^T B of the others, W = V D T with D = diag(1 / (v + s));
+        and with A' and B' of these passages about the others' means, the error is
+
+            sum |M(p) - y|^2 - 2 tr(W^T B') + tr(W^T A' W)
+
+        whose traces are sums over products of D with what does not depend on s.
+        """
+        x, y, square, cross = others._centred()
         values, vectors = np.linalg.eigh(square)
         turned = vectors.T @ cross
-        for strength in strengths:
-            # Below 0 is a value that rounding made of 0.
-            weights = vectors @ (turned / (np.maximum(values, 0) + strength)[:, None])
-            yield self._map(x, y, weights, strength)
+        number, far = self.passages, self.x - self.passages * x
+        mine = self.xx - np.outer(x, self.x) - np.outer(far, x)
+        met = vectors.T @ (self.xy - np.outer(x, self.y) - np.outer(far, y))
+        crossed = (turned * met).sum(axis=1)
+        both = (vectors.T @ mine @ vectors) * (turned @ turned.T)
+        least = self.yy - 2 * y @ self.y + number * y @ y
+        # Below 0 is a value that rounding made of 0.
+        scales = [1 / (np.maximum(values, 0) + strength) for strength in strengths]
+        return [float(least - 2 * by @ crossed + by @ both @ by) for by in scales]
 
     def _centred(self) -> tuple[Sums, Sums, Sums, Sums]:
         """The means x and y, and the sums A and B."""
@@ -158,22 +166,45 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FoldMaps:
-    """The maps of one language.
+    """The maps of one language: that without each fold, in order, and the whole one, the last.
 
     Attributes
     ----------
-    folds : list of QueryMap
-        That without each fold.
-    whole : QueryMap
+    x, y : array, shape (folds + 1, d), float32
+    weights : array, shape (folds + 1, d, d), float32
+    passages : list of int
+        How many each rests on.
+    strength : float
+        Of the ridge.
     error : float
         The mean squared error on the folds left out.
     """
 
-    folds: list[QueryMap]
-    whole: QueryMap
+    x: Vectors
+    y: Vectors
+    weights: Vectors
+    passages: list[int]
+    strength: float
     error: float
 
+    @property
+    def folds(self) -> list[QueryMap]:
+        """That without each fold."""
+        return [self._one(fold) for fold in range(len(self.passages) - 1)]
+
+    @property
+    def whole(self) -> QueryMap:
+        return self._one(-1)
+
     def at(self, fold: int) -> tuple[Vectors, Vectors]:
-        """The weights and the shift without a fold; those of the whole map below 0."""
-        of = self.whole if fold < 0 else self.folds[fold]
-        return of.weights, of.shift
+        """The weights, and y - x W, of the map without a fold; of the whole one for -1."""
+        return self.weights[fold], self._shifts[fold]
+
+    @cached_property
+    def _shifts(self) -> Vectors:
+        found: Vectors = self.y - np.einsum("fi,fij->fj", self.x, self.weights)
+        return found
+
+    def _one(self, fold: int) -> QueryMap:
+        of = self.x[fold], self.y[fold], self.weights[fold], self.passages[fold]
+        return QueryMap(*of, self.strength)

@@ -110,6 +110,16 @@ def test_the_strength_errs_least_on_the_folds_left_out(noise, least, most):
     assert found.error == pytest.approx(float((apart**2).sum(1).mean()), rel=1e-3, abs=1e-4)
 
 
+def test_errors_of_many_strengths_at_once():
+    passages, sums, counts = made()
+    of = sums_of(passages + 3, sums, counts)
+    mine, others = of.folds[0], of.folds[1].plus(of.folds[2])
+    strengths = [0.1, 1.0, 30.0]
+    expected = [mine.error(others.ridge(strength)) for strength in strengths]
+    assert mine.errors(others, strengths) == pytest.approx(expected, rel=1e-4)
+    assert expected[0] < expected[2]
+
+
 def test_whose_map_a_language_gets():
     passages, sums, counts = made(300)
     few = np.where(np.arange(300) < 5, counts, 0)
