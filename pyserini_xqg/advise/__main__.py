@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--topics", help="JSONL or TSV, to choose and report by judgments")
     parser.add_argument("--qrels", help="of --topics, in TREC format")
     parser.add_argument("--output", required=True, metavar="DIR", help="for all that is made")
-    add_encoder_options(parser)
+    add_encoder_options(parser.add_argument_group("encoder"))
     args = parser.parse_args(argv)
     if bool(args.topics) != bool(args.qrels):
         raise XqgError("--topics and --qrels go together; give both, or none")

@@ -97,14 +97,17 @@ class _Help(argparse.HelpFormatter):
         told, value = action.help or "", action.default
         if not shows_default(action) or "default" in told:
             return told
-        shown = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        shown = " ".join(map(str, value if isinstance(value, list | tuple) else [value]))
+        shown = shown.replace("\n", "\\n").replace("%", "%%")
         return f"{told} (default: {shown})".lstrip()
 
 
 def shows_default(action: argparse.Action) -> bool:
     """Whether an option has a default that a reader should be told."""
     value = action.default
-    return bool(action.option_strings) and value not in (None, False, [], (), "", argparse.SUPPRESS)
+    if value is None or value is False:  # apart, as 0 is equal to it
+        return False
+    return bool(action.option_strings) and value not in ([], (), "", argparse.SUPPRESS)
 
 
 def main_of(module: str) -> Callable[[Sequence[str] | None], None]:

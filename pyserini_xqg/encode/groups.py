@@ -165,13 +165,20 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
         action="store_true",
         help="keep the queries of the store that input --vectors names, and add these",
     )
-    add("--generated-queries-as", choices=SIDES, help="the encoder's side that reads them (query)")
+    add(
+        "--generated-queries-as",
+        choices=SIDES,
+        help="the encoder's side that reads them (default: query)",
+    )
     add_fusion_options(parsers["xqg"])
     return parsers
 
 
 def add_encoder_options(parser: argparse._ActionsContainer) -> None:
-    """The options that describe an encoder, for every command that loads one."""
+    """The options that describe an encoder, for every command that loads one.
+
+    Their defaults are those of models of which neither a preset nor their own folder says more.
+    """
     add = parser.add_argument
     add("--encoder", help="hub name or folder")
     add("--preset", choices=PRESETS, metavar="NAME", help=f"one of {', '.join(PRESETS)}")
@@ -184,7 +191,7 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     add("--revision", help="of the model on the hub")
     add("--query-encoder", help="the query side's model where the two are not tied")
     add("--fields", nargs="+", default=["text"], choices=_FIELDS, help="what is encoded")
-    add("--pooling", choices=POOLINGS, help="how token vectors become one")
+    add("--pooling", choices=POOLINGS, help="how token vectors become one (default: cls)")
     add(
         "--l2-norm",
         action="store_true",
@@ -196,8 +203,10 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     add("--passage-prefix", help="put before title and text as it is")
     add("--query-prefix", help="put before queries as it is")
     add("--prefix", help="Pyserini's spelling of --passage-prefix, followed by a space")
-    add("--dtype", choices=DTYPES, help="what the transformer computes in")
-    add("--backend", choices=BACKENDS, help="what computes it (torch); onnx is for the CPU")
+    add("--dtype", choices=DTYPES, help="what it computes in (default: float32)")
+    add(
+        "--backend", choices=BACKENDS, help="what computes it (default: torch); onnx is for the CPU"
+    )
     add("--fp16", action="store_true", help="Pyserini's spelling of --dtype float16")
     add("--add-sep", action="store_true", default=None, help="encode title and text as a pair")
     add("--batch-size", type=int, default=64, help="texts at once; the CPU takes fewer long ones")

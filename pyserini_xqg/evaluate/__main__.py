@@ -32,13 +32,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser(
         quiet=False,
         prog="python -m pyserini_xqg.evaluate",
+        usage="%(prog)s COMMAND ...",
         description=__doc__,
         epilog=f"commands:\n{_listed(COMMANDS)}\n\nfor a study:\n{_listed(FURTHER)}",
         example="trec --topics topics.jsonl --qrels qrels.txt --runs dense.run",
     )
     parser.add_argument("command", choices=(*COMMANDS, *FURTHER), metavar="COMMAND")
     parser.add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="...", help="see COMMAND --help"
+        "arguments", nargs=argparse.REMAINDER, metavar="...", help=argparse.SUPPRESS
     )
     given = parser.parse_args(argv)
     module, _ = {**COMMANDS, **FURTHER}[given.command]

@@ -151,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--prompt", metavar="TEMPLATE", help="your own, of a model of your own: "
         "with {passage} where the topic stands, and {lang}")  # fmt: skip
 
-    add_server_options(parser).add_argument(
+    add_server_options(parser, max_tokens=4096).add_argument(
         "--preset", choices=STRATEGIES, default="zero-shot",
         help="how it is asked; arXiv 2511.19325, which compares these four, found "
         "zero-shot better for short topics, few-shot for long ones",

@@ -234,7 +234,9 @@ def _parser() -> argparse.ArgumentParser:
         help="hub name or folder of a sequence "
         "classifier; takes --fields, --max-length (default: 512), --batch-size and --device",
     )
-    group.add_argument("--similarity", choices=SIMILARITIES, help="of an encoder's vectors (dot)")
+    group.add_argument(
+        "--similarity", choices=SIMILARITIES, help="of an encoder's vectors (default: dot)"
+    )
     add_encoder_options(group)
     return parser
 

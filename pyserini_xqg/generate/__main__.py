@@ -239,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
         help="draw only among the tokens of the language: much faster, and a guard against other "
         "languages; on trained weights, where the draws it could change are few")  # fmt: skip
 
-    add = add_server_options(parser).add_argument
+    add = add_server_options(parser, max_tokens=1024).add_argument
     add("--input-price", type=float, help="of a million tokens, for --dry-run")
     add("--output-price", type=float, help="of a million tokens, for --dry-run")
 

@@ -33,7 +33,7 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
     add("--device", help="cpu, cuda:0 ...; generate also takes several: cuda:0,cuda:1")
 
 
-def add_server_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+def add_server_options(parser: argparse.ArgumentParser, max_tokens: int) -> argparse._ArgumentGroup:
     """The options of ``--engine openai``, in a group of their own."""
     group = parser.add_argument_group(
         "--engine openai", "any server with OpenAI's chat API; the key is read from OPENAI_API_KEY"
@@ -44,8 +44,9 @@ def add_server_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
     add("--temperature", type=float, default=0.7, help="of the sampling")
     add("--concurrency", type=int, default=8, help="requests at a time")
     add("--attempts", type=int, default=4, help="until an answer is as it must be")
-    add("--max-tokens", type=int, help="of an answer; reasoning models need thousands")
-    add("--max-passage", type=int, help="characters of a passage that are sent")
+    add("--max-tokens", type=int, default=max_tokens,
+        help="of an answer; reasoning models need thousands")  # fmt: skip
+    add("--max-passage", type=int, default=8000, help="characters of a passage that are sent")
     add("--timeout", type=float, default=120.0, help="seconds to wait for an answer")
     add("--extra-body", default="{}", metavar="JSON", help="further fields of each request")
     return group
@@ -53,13 +54,13 @@ def add_server_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
 
 def chat_settings(given: argparse.Namespace) -> dict[str, Any]:
     """What the options of a server say of its answers, as `ChatSettings` takes it."""
-    of_each = {name: getattr(given, name) for name in ("max_tokens", "max_passage")}
     return {
         "temperature": given.temperature,
         "seed": given.seed,
         "attempts": given.attempts,
         "extra_body": _extra_body(given.extra_body),
-        **{name: value for name, value in of_each.items() if value is not None},
+        "max_tokens": given.max_tokens,
+        "max_passage": given.max_passage,
     }
 
 

@@ -86,7 +86,7 @@ def build_bm25(
         )  # fmt: skip
         folder.start({}, {})
         writer = TextWriter(folder.partial, lucene_analyzer, searched_field(analyzer), threads)
-        with Progress(join.passages, "indexing") as bar:
+        with Progress(join.passages, f"indexing ({folder.path.name})") as bar:
             for start in range(0, join.passages, BLOCK):
                 passages = list(join.read_passages(start, min(start + BLOCK, join.passages)))
                 queries_of = join.queries_of([passage.docid for passage in passages])

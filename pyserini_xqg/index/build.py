@@ -133,7 +133,7 @@ def _build(
         checked = self_check(store, fusion, chosen, centres, maps)
         if checked:
             manifest["self_check"] = checked
-        fused = Fused(store, fusion, chosen, centres, maps)
+        fused = Fused(store, fusion, chosen, centres, maps, folder.path.name)
         TARGETS[to](folder, fused, plan, manifest, options)
     return checked
 

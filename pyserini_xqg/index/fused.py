@@ -33,6 +33,8 @@ class Fused:
     centres : mapping of language to array, shape (d,), float32, or None
     maps : Maps or None
         For a fusion with a mu.
+    name : str
+        Of what is made, for the lines of progress: routes are made one after the other.
     """
 
     store: Store
@@ -40,6 +42,7 @@ class Fused:
     languages: Sequence[str]
     centres: Mapping[str, NDArray[np.float32]] | None = None
     maps: Maps | None = None
+    name: str = ""
 
     @property
     def passages(self) -> int:
@@ -78,6 +81,8 @@ class Fused:
         there = [code for code in self.languages if code in self.store.languages]
         left = self.store.blocks(there, start=start)
         done = sum(self.block_sizes[:start])
+        if self.name:
+            what = f"{what} ({self.name})"
         for block in with_bar(left, self.passages, what, done=done):
             predictions = None if self.maps is None else self.maps.predictions(block)
             vectors = self.fusion.apply(block, self.centres, predictions)

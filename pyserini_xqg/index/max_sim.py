@@ -90,7 +90,7 @@ def write_max_sim(
 
     writer = FlatIndexWriter(folder, plan, store.dimension)
     left = store.blocks(languages, start=folder.blocks, keep=True)
-    for block in with_bar(left, store.passages, "indexing"):
+    for block in with_bar(left, store.passages, f"indexing ({folder.path.name})"):
         owners, vectors = single_vectors(block, np.float32(fusion.alpha or 0))
         writer.append([block.docids[owner] for owner in owners], vectors)
     writer.finish({**manifest, "type": "flat", "rows": folder.rows})

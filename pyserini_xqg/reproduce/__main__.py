@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=Path,
         default=Path("reproduce"),
         metavar="DIR",
-        help="for stores, indexes, runs, tables and page/index.html (reproduce)",
+        help="for stores, indexes, runs, tables and page/index.html",
     )
     parser.add_argument(
         "--sample",

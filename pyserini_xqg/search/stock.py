@@ -57,8 +57,8 @@ def add_stock_options(parser: argparse.ArgumentParser) -> None:
         metavar="CODE",
         help="of the Lucene index: the language that it was built for (--language, else en)",
     )
-    add("--k1", type=float, help="of BM25 (0.9)")
-    add("--b", type=float, help="of BM25 (0.4)")
+    add("--k1", type=float, help="of BM25 (default: 0.9)")
+    add("--b", type=float, help="of BM25 (default: 0.4)")
     add("--rm3", action="store_true", help="expand queries by pseudo-relevance feedback")
     add("--preset", choices=PRESETS, metavar="NAME", help="of the encoder of the FAISS folder")
     add("--pooling", choices=POOLINGS, help="of that encoder")

@@ -225,8 +225,14 @@ def _retriever_options(parser: argparse.ArgumentParser) -> None:
         help="texts at a time; if fewer than that, with GradCache (default: 32)",
     )
     add("--negatives", type=int, help=f"hard ones for each query (default: {preset['negatives']})")
-    add("--scale", type=float, help="of the scores: 1 / temperature (1, with --l2-norm 20)")
-    add("--eval-steps", type=int, help="updates between evaluations and checkpoints (an epoch)")
+    add(
+        "--scale", type=float, help="of the scores: 1 / temperature (default: 1, with --l2-norm 20)"
+    )
+    add(
+        "--eval-steps",
+        type=int,
+        help="updates between evaluations and checkpoints (default: an epoch's)",
+    )
     add("--dtype", choices=DTYPES, help="what the model computes in")
     add("--seed", type=int, help="of everything that is drawn")
     add("--device", choices=("cpu", "cuda"), help="by default the GPUs, or the CPU")

@@ -113,8 +113,10 @@ def test_an_interrupted_index_goes_on(store, tmp_path, monkeypatch):
         assert (tmp_path / "i" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_routed_is_one_index_a_language(store, tmp_path):
+def test_routed_is_one_index_a_language(store, tmp_path, capsys):
     build_routed(store, tmp_path / "r", Fusion("mean", 0.5, {"ar": 2.0}))
+    said = capsys.readouterr().err
+    assert all(f"indexing ({route}): 30 passages" in said for route in ("ar", "te", "all"))
     build_index(store, tmp_path / "te", Fusion("mean", 0.5), languages=["te"])
     build_index(store, tmp_path / "all", Fusion("mean", 0.5, {"ar": 2.0}))
     for route in ("te", "all"):

@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--measures",
         nargs="+",
         default=["RR@10"],
-        help="such as R@100, recall.100 (RR@10)",
+        help="such as R@100, recall.100",
     )
     args = parser.parse_args(argv)
     args.measures = distinct_measures(args.measures)

@@ -135,14 +135,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs="+",
         type=float,
         default=[0.0],
-        help="virtual queries a language, of mean: 0, the plain mean, unless given; as in 0 1 2 4",
+        help="virtual queries a language, of mean, such as 0 1 2 4; 0 is the plain mean",
     )
     parser.add_argument(
         "--methods",
         nargs="+",
         default=list(METHODS),
         choices=TRIED,
-        help=f"{' and '.join(METHODS)} unless given; {MAX_SIM} reads every query's vector, so it "
+        help=f"{MAX_SIM} reads every query's vector, so it "
         "takes a store made with xqg --keep-queries, and longer",
     )
     parser.add_argument(
@@ -150,11 +150,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs="+",
         default=list(LANGUAGE_SETS),
         choices=LANGUAGE_SETS,
-        help="what to fold in: all languages, each alone, all but each (all three)",
+        help="what to fold in: all languages, each alone, all but each",
     )
     parser.add_argument("--routed", action="store_true", help="try each topic's own language too")
     parser.add_argument("--l2-norm", action="store_true", help="scale vectors to length 1")
-    parser.add_argument("--measure", default="RR@10", help="such as R@100, recall.100 (RR@10)")
+    parser.add_argument("--measure", default="RR@10", help="such as R@100, recall.100")
     parser.add_argument(
         "--num-queries", nargs="+", type=int, default=[], help="a curve over random subsets"
     )
