@@ -105,17 +105,22 @@ def test_a_stranger_finishes_it():
     assert len(README.split()) <= 1300
 
 
-def test_your_own_data(tmp_path):
-    parts = blocks("Your own data")
-    out, err = run(parts, tmp_path)
+@pytest.fixture(scope="module")
+def own_data(tmp_path_factory):
+    """A folder where the commands were run, and what they said."""
+    folder = tmp_path_factory.mktemp("own")
+    return folder, *run(blocks("Your own data"), folder)
+
+
+def test_your_own_data(own_data):
+    parts, (_, out, err) = blocks("Your own data"), own_data
     assert float(re.search(r"recip_rank\s+all\s+([\d.]+)", out)[1]) >= 0.75
     for stated in re.findall(r"^# (.+)$", "".join(block for _, block in parts), re.MULTILINE):
         assert re.sub(r"\d+ s$", "", stated) in re.sub(r"\s+", " ", out + err), stated
 
 
-def test_python_in_ten_lines(tmp_path):
-    run(blocks("Your own data"), tmp_path)
+def test_python_in_ten_lines(own_data):
     parts = blocks("In Python")
     assert len(parts[0][1].splitlines()) <= 12
-    out, _ = run(parts, tmp_path)
+    out, _ = run(parts, own_data[0])
     assert out.split()[0] == "1"  # the right passage comes first

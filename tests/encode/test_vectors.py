@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from stock import stock
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.records import PassageFormat
@@ -139,11 +138,9 @@ def test_stock_pyserini_encode(corpus_and_queries, model_dir, tmp_path):
     """Its own command writes the vectors; ours takes them without a corpus, for they say theirs."""
     corpus, queries = corpus_and_queries
     encoding = ["encoder", "--encoder", model_dir, "--fields", "title", "text", "--pooling", "mean"]
-    stock = [sys.executable, "-m", "pyserini_xqg.run", "pyserini.encode", "input", "--corpus",
-             corpus, "--fields", "title", "text", "--docid-field", "docid",
-             "output", "--embeddings", tmp_path / "stock", *encoding,
-             "--encoder-class", "auto", "--device", "cpu", "--dimension", 16]  # fmt: skip
-    subprocess.run([*map(str, stock)], check=True, capture_output=True)
+    stock("pyserini.encode", "input", "--corpus", corpus, "--fields", "title", "text",
+          "--docid-field", "docid", "output", "--embeddings", tmp_path / "stock", *encoding,
+          "--encoder-class", "auto", "--device", "cpu", "--dimension", 16)  # fmt: skip
     ours = ["input", "--vectors", tmp_path / "stock", "--fields", "title", "text", "output",
             "--embeddings", tmp_path / "s", *encoding, "xqg", "--queries", queries]  # fmt: skip
     main([*map(str, ours)])

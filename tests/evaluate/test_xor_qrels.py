@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 
 import pytest
+from stock import stock
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest
@@ -132,15 +131,11 @@ def test_stock_trec_eval_and_ours_agree(files, tmp_path):
     # te-1 has its one passage at rank 2, te-2 at rank 1.
     assert scores["P@2"] == {"te-1": 0.5, "te-2": 0.5}
     assert scores["R@1"] == {"te-1": 0.0, "te-2": 1.0}
-    command = [sys.executable, "-m", "pyserini_xqg.run", "pyserini.eval.trec_eval", "-c"]
-    done = subprocess.run(
-        [*command, "-m", "P.2", "-m", "recall.1,2", str(qrels), run],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    rows = [line.split() for line in done.stdout.splitlines()]
-    stock = {row[0]: float(row[2]) for row in rows if row[1:2] == ["all"]}
+    said = stock("pyserini.eval.trec_eval", "-c", "-m", "P.2", "-m", "recall.1,2", qrels, run)
+    rows = [line.split() for line in said.splitlines()]
+    theirs = {row[0]: float(row[2]) for row in rows if row[1:2] == ["all"]}
     ours = {name: sum(of.values()) / 2 for name, of in scores.items()}
-    assert stock == {"P_2": ours["P@2"], "recall_1": ours["R@1"], "recall_2": ours["R@2"]}
+    assert theirs == {"P_2": ours["P@2"], "recall_1": ours["R@1"], "recall_2": ours["R@2"]}
 
 
 def test_what_is_refused(files, tmp_path, write_jsonl):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+from stock import stock, stock_command
 
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.bm25 import build_bm25
 from pyserini_xqg.index.bm25_routed import build_routed_bm25
 from pyserini_xqg.search.searcher import open_searcher
@@ -14,12 +13,9 @@ from pyserini_xqg.search.searcher import open_searcher
 TEXTS = {"te-1": "లండన్ జనాభా ఎంత", "en-2": "town by a lake", "long": "w1 town " * 600}
 
 
-def search(index, topics, output, *more):
-    return subprocess.run(
-        [sys.executable, "-m", "pyserini_xqg.run", "pyserini.search.lucene", "--index", str(index),
-         "--topics", str(topics), "--output", str(output), "--bm25", "--hits", "10", *more],
-        capture_output=True, text=True,
-    )  # fmt: skip
+def search(start, index, topics, output):
+    start("pyserini.search.lucene", "--index", index, "--topics", topics, "--output", output,
+          "--bm25", "--hits", 10)  # fmt: skip
 
 
 @pytest.fixture
@@ -33,14 +29,15 @@ def collection(write_jsonl):
     return write_jsonl("c.jsonl", rows), write_jsonl("q.jsonl", queries)
 
 
-@pytest.mark.parametrize("build", [build_bm25, build_routed_bm25])
-def test_the_stock_command_gives_our_hits(build, collection, tmp_path):
+@pytest.mark.parametrize(
+    ("build", "start"), [(build_bm25, stock_command), (build_routed_bm25, stock)]
+)
+def test_the_stock_command_gives_our_hits(build, start, collection, tmp_path):
     corpus, queries = collection
     build(corpus, tmp_path / "i", queries=[queries])
     topics = tmp_path / "topics.tsv"
     topics.write_text("".join(f"{qid}\t{text}\n" for qid, text in TEXTS.items()))
-    said = search(tmp_path / "i", topics, tmp_path / "run")
-    assert said.returncode == 0, said.stderr
+    search(start, tmp_path / "i", topics, tmp_path / "run")
     rows = [line.split() for line in (tmp_path / "run").read_text().splitlines()]
     searcher = open_searcher(tmp_path / "i")
     for qid, text in TEXTS.items():
@@ -56,6 +53,5 @@ def test_a_dense_index_is_named(write_jsonl, encoder, tmp_path):
     corpus = write_jsonl("c.jsonl", [{"docid": "a", "text": "w1"}])
     encode_corpus(corpus, tmp_path / "i", encoder, to_faiss=Fusion())
     (tmp_path / "t.tsv").write_text("1\tw1\n")
-    said = search(tmp_path / "i", tmp_path / "t.tsv", tmp_path / "run")
-    assert said.returncode == 2
-    assert "is a faiss index; expected one of --to bm25" in said.stderr
+    with pytest.raises(XqgError, match="is a faiss index; expected one of --to bm25"):
+        search(stock, tmp_path / "i", tmp_path / "t.tsv", tmp_path / "run")

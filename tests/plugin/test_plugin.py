@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import faiss
 import numpy as np
 import pytest
+from stock import stock, stock_command
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus
@@ -27,15 +26,6 @@ from pyserini_xqg.search.__main__ import main as search
 from pyserini_xqg.store.store import Store
 
 TOPICS = {"te-007": "w1 w2", "ar-1": "w3", "ar-2": "w4 w5"}
-
-
-def stock(*words):
-    """A stock Pyserini module, started as users start it."""
-    said = subprocess.run(
-        [sys.executable, "-m", "pyserini_xqg.run", *map(str, words)], capture_output=True, text=True
-    )
-    assert said.returncode == 0, said.stderr[-2000:]
-    return said.stdout
 
 
 def run_of(path):
@@ -236,7 +226,7 @@ def test_the_stock_search_command_gives_the_same_run(index, topics, tmp_path):
     assert {"-1018987027025691298", "007", "12#3"} <= {docid for docid, _ in ours["ar-1"]}
     common = ("pyserini.search.faiss", "--index", index, "--topics", topics, "--encoder", index,
               "--encoder-class", "xqg", "--hits", 30)  # fmt: skip
-    stock(*common, "--output", tmp_path / "stock")
+    stock_command(*common, "--output", tmp_path / "stock")
     stock(*common, "--output", tmp_path / "batch", "--threads", 2, "--batch-size", 2)
     for name in ("stock", "batch"):
         theirs = run_of(tmp_path / name)

@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 
 import pytest
+from stock import stock
 
 from pyserini_xqg.base.commands import main_of
 from pyserini_xqg.collection.judged import read_collection
@@ -36,6 +35,14 @@ def run(module, *words):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("xquad")
+    with pytest.MonkeyPatch.context() as patch:  # both searches have the same topics
+        patch.setenv("XQG_TOPIC_CACHE", "64")
+        patch.setenv("PYSERINI_CACHE", str(folder / "cache"))
+        make(folder)
+    return folder
+
+
+def make(folder):
     run("pyserini_xqg.reproduce.xquad", "--input", os.environ["XQUAD"], "--output", folder / "c")
     corpus = folder / "c/corpus.jsonl"
     run("pyserini_xqg.encode", "input", "--corpus", corpus, "--fields", "title", "text",
@@ -50,7 +57,6 @@ def made(tmp_path_factory):
             "--output", folder / f"{name}.run", "--hits", 100)  # fmt: skip
     run("pyserini_xqg.index", "--to", "bm25", "--corpus", corpus,
         "--queries", folder / "c/queries.jsonl", "--output", folder / "bm25")  # fmt: skip
-    return folder
 
 
 @pytest.mark.parametrize("name", PINNED)
@@ -61,11 +67,6 @@ def test_our_own_search(made, name):
     spanish = [score for qid, score in scores.items() if qid.startswith("es-")]
     found = sum(scores.values()) / len(scores), sum(spanish) / len(spanish)
     assert found == pytest.approx(PINNED[name], abs=1e-3)
-
-
-def stock(module, *words):
-    command = [sys.executable, "-m", "pyserini_xqg.run", module, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def reciprocal_rank(qrels, path):
