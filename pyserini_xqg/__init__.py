@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from pyserini_xqg.base.after_import import after_import
 from pyserini_xqg.base.java_hook import install
 
 __version__ = "0.1.0"
@@ -41,3 +42,13 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def _take_ours(module: Any) -> None:
+    from pyserini_xqg.index.by_name import take_ours
+
+    take_ours(module.FaissSearcher, lambda path: __getattr__("XqgQueryEncoder")(path))
+
+
+# `FaissSearcher(index, index)` with an index of ours knows its encoder.
+after_import("pyserini.search.faiss._searcher", _take_ours)

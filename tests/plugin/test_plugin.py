@@ -199,6 +199,26 @@ def test_an_index_is_its_own_encoder_by_name(index):
         FaissSearcher(str(index), "/nowhere/at-all")
 
 
+def test_importing_us_is_enough_for_that(index):
+    """In a process of its own, where nobody calls register."""
+    script = f"""
+import pyserini_xqg
+from pyserini.search.faiss import FaissSearcher
+hits = FaissSearcher({str(index)!r}, {str(index)!r}).search("w1 w2", k=5)
+print([(hit.docid, round(float(hit.score), 4)) for hit in hits])
+try:
+    FaissSearcher({str(index)!r}, "/nowhere/at-all")
+except Exception as error:
+    print("nowhere" in str(error))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = [
+        (hit.docid, round(float(hit.score), 4)) for hit in XqgSearcher(index).search("w1 w2", 5)
+    ]
+    assert done.stdout.splitlines()[-2:] == [str(found), "True"]
+
+
 def test_a_searcher_as_pyserinis_users_know_it(index, corpus_and_queries, tmp_path):
     corpus, queries = corpus_and_queries
     build_bm25(corpus, tmp_path / "bm25", queries=[queries])
