@@ -18,7 +18,6 @@ from pyserini_xqg.collection.runs import Run, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.bm25_text import is_bm25
-from pyserini_xqg.index.manifest import is_ours
 from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join
 from pyserini_xqg.search.routing import add_detect_option, detected
 from pyserini_xqg.search.run_fusion import fuse_runs
@@ -139,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     refuse_existing(output, args.overwrite)
     args.dense, args.sparse = at_hand(args.dense), at_hand(args.sparse)
     check_sides(args.dense, args.sparse)
-    both = [path for path in (args.dense, args.sparse) if is_ours(path)]
+    both = (args.dense, args.sparse)
     topics = detected(args, read_topics(args.topics, args.language), both)
     check_join(args, topics, args.topics)
     dev = None

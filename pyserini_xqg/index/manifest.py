@@ -58,6 +58,19 @@ def is_ours(path: str | Path) -> bool:
     return (Path(path) / MANIFEST).is_file()
 
 
+def kind_of_stock(path: str | Path) -> str | None:
+    """``bm25`` for a Lucene index, ``faiss`` for a FAISS folder of Pyserini's, where none is ours.
+
+    Lucene's dense indexes look as those of words do, from outside.
+    """
+    folder = Path(path)
+    if is_ours(folder):
+        return None
+    if any(folder.glob("segments_*")):
+        return "bm25"
+    return "faiss" if all((folder / name).is_file() for name in ("index", "docid")) else None
+
+
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """The ``xqg.json`` of a finished index.
 
@@ -67,6 +80,11 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         If the folder is no index of ours.
     """
     path = Path(path)
+    if kind_of_stock(path):
+        raise XqgError(
+            f"{path} is an index of stock Pyserini (no {MANIFEST}), which says nothing of itself: "
+            "the commands search and hybrid take it, with what they must know of it"
+        )
     manifest = read_finished(
         path, MANIFEST, FORMAT, _FIELDS, what="xQG index", made_by="python -m pyserini_xqg.index"
     )

@@ -1,7 +1,8 @@
-"""Topics in, a run out: ``python -m pyserini_xqg.search`` over any index of ours."""
+"""Topics in, a run out: ``python -m pyserini_xqg.search`` over any index, ours or stock."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +13,16 @@ from pyserini_xqg.collection.runs import FORMS, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.effort import Effort
+from pyserini_xqg.index.manifest import kind_of_stock
 from pyserini_xqg.search.joining import add_join_options, check_join
 from pyserini_xqg.search.routing import add_detect_option, detected
-from pyserini_xqg.search.searcher import open_searcher, search_topics
+from pyserini_xqg.search.searcher import Searcher, open_searcher, search_topics
+from pyserini_xqg.search.stock import (
+    add_stock_options,
+    at_hand,
+    open_side,
+    refuse_stock_options,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -29,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         required=True,
         nargs="+",
         metavar="DIR",
-        help="FAISS, Lucene, routed or BM25; several dense ones (shards) are searched as one",
+        help="FAISS, Lucene, routed or BM25; several dense ones (shards) are searched as one; or "
+        "one of stock Pyserini, a folder or the name of a prebuilt one",
     )
     parser.add_argument("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
@@ -46,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="in all; several indexes are then searched in processes, at most one an index",
     )
     parser.add_argument(
-        "--encoder", help="another place of the model that the index was built with"
+        "--encoder",
+        help="another place of the model that the index was built with; of a stock one, its model",
     )
     parser.add_argument(
         "--device", help="of the encoder; by default the first accelerator there is"
@@ -56,22 +66,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--nprobe", type=int, help="of an index with inverted lists (IVF)")
     add_join_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    add_stock_options(parser)
     args = parser.parse_args(argv)
     if min(args.hits, args.batch_size, args.threads) < 1:
         raise XqgError("--hits, --batch-size and --threads are at least 1")
     output = Path(args.output)
     refuse_existing(output, args.overwrite)
+    args.index = [at_hand(path) for path in args.index]
     topics = detected(args, read_topics(args.topics, args.language), args.index)
     check_join(args, topics, args.topics)
-    searcher = open_searcher(
-        args.index,
-        encoder=args.encoder,
-        device=args.device,
-        processes=args.threads,
-        effort=Effort(args.ef_search, args.nprobe),
-        detect=False,
-        trust_remote_code=args.trust_remote_code,
-    )
+    searcher = _open(args)
     found = search_topics(
         searcher,
         topics,
@@ -82,6 +86,35 @@ def main(argv: Sequence[str] | None = None) -> None:
         query_weight=args.query_weight,
     )
     write_run(output, found, args.runtag, args.output_format)
+
+
+def _open(args: argparse.Namespace) -> Searcher:
+    """An index of ours, several as one, or one of stock Pyserini.
+
+    Raises
+    ------
+    XqgError
+        For a stock one among several, and options that the index has no use for.
+    """
+    effort = Effort(args.ef_search, args.nprobe)
+    stock = [path for path in args.index if kind_of_stock(path)]
+    if stock and len(args.index) > 1:
+        raise XqgError(
+            f"{stock[0]} is of stock Pyserini, and so not to be told from another encoder's: "
+            "search it alone"
+        )
+    if stock:
+        return open_side(stock[0], args, effort)
+    refuse_stock_options(args, args.index[0])
+    return open_searcher(
+        args.index,
+        encoder=args.encoder,
+        device=args.device,
+        processes=args.threads,
+        effort=effort,
+        detect=False,
+        trust_remote_code=args.trust_remote_code,
+    )
 
 
 if __name__ == "__main__":

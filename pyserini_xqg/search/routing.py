@@ -11,7 +11,7 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.languages import detect_language
-from pyserini_xqg.index.manifest import read_manifest
+from pyserini_xqg.index.manifest import is_ours, read_manifest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,7 +117,7 @@ def detected(
         return list(topics)
     if args.language:
         raise XqgError("--language says the language of all topics: leave --detect-language out")
-    if not any(routes_of(read_manifest(path)) for path in indexes):
+    if not any(is_ours(path) and routes_of(read_manifest(path)) for path in indexes):
         raise XqgError(
             f"{' '.join(map(str, indexes))}: not routed: leave --detect-language out, or build "
             "with index --routed"

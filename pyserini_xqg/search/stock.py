@@ -23,7 +23,7 @@ from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.index.faiss_vectors import FaissVectors
 from pyserini_xqg.index.flat import open_index
 from pyserini_xqg.index.hits import Hits
-from pyserini_xqg.index.manifest import is_ours, read_manifest
+from pyserini_xqg.index.manifest import kind_of_stock, read_manifest
 from pyserini_xqg.search.searcher import Searcher, open_searcher
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Bm25Settings(NamedTuple):
     k1: float = 0.9
     b: float = 0.4
     rm3: bool = False
+
+
+#: Options of `add_stock_options` by the kind of index that they are for.
+_OF_WORDS = ("analyzer", "k1", "b", "rm3")
+_OF_ENCODER = ("preset", "pooling", "l2_norm", "query_prefix", "query_max_length")
 
 
 def add_stock_options(parser: argparse.ArgumentParser) -> None:
@@ -75,12 +80,8 @@ def open_dense_side(path: str, args: argparse.Namespace) -> Searcher:
     XqgError
         If an encoder is described that an index of ours records, or a stock one has none.
     """
-    settings = {
-        name: getattr(args, name)
-        for name in ("pooling", "l2_norm", "query_prefix", "query_max_length")
-    }
     if not manifest_of(path).get("stock"):
-        _only_stock({**settings, "preset": args.preset}, path)
+        _only_stock(args, _OF_ENCODER, path)
         return open_searcher(
             path,
             encoder=args.encoder,
@@ -96,6 +97,7 @@ def open_dense_side(path: str, args: argparse.Namespace) -> Searcher:
         raise XqgError(f"{path} does not say what encoded it: give --encoder (and --pooling ...)")
     if args.encoder is not None:  # what its folder says of it counts
         model_folder(Named(args.encoder, trust_remote_code=args.trust_remote_code))
+    settings = {name: getattr(args, name) for name in _OF_ENCODER if name != "preset"}
     encoder = TopicEncoder(
         EncoderSpec.resolve(args.encoder, args.preset, **settings),
         device=args.device,
@@ -108,22 +110,54 @@ def open_dense_side(path: str, args: argparse.Namespace) -> Searcher:
 def open_sparse_side(path: str, args: argparse.Namespace) -> Searcher:
     """What ``--sparse`` names, with the options of `add_stock_options`."""
     if not manifest_of(path).get("stock"):
-        _only_stock(
-            {"analyzer": args.analyzer, "k1": args.k1, "b": args.b, "rm3": args.rm3 or None}, path
-        )
+        _only_stock(args, _OF_WORDS, path)
         return open_searcher(path, detect=False)
     given = {"analyzer": args.analyzer or args.language, "k1": args.k1, "b": args.b}
     chosen = {name: value for name, value in given.items() if value is not None}
     return open_stock_bm25(path, Bm25Settings(**chosen, rm3=args.rm3))
 
 
-def _only_stock(given: Mapping[str, Any], path: str) -> None:
-    for name, value in given.items():
-        if value is not None:
+def open_side(path: str, args: argparse.Namespace, effort: Effort) -> Searcher:
+    """A stock index that is searched alone, with the options of `add_stock_options`.
+
+    Raises
+    ------
+    XqgError
+        For options of the other kind of index, and as `open_dense_side` and `open_sparse_side`.
+    """
+    words = manifest_of(path)["kind"] == "bm25"
+    for name in _OF_ENCODER if words else _OF_WORDS:
+        if getattr(args, name) not in (None, False):
+            kind = "a Lucene" if words else "a FAISS"
+            raise XqgError(f"{_option(name)} is not for {kind} index such as {path}: leave it out")
+    if words and args.encoder:
+        raise XqgError(f"{path} is a Lucene index: leave --encoder out")
+    searcher = (open_sparse_side if words else open_dense_side)(path, args)
+    searcher.index.tune(effort)
+    return searcher
+
+
+def refuse_stock_options(args: argparse.Namespace, path: str) -> None:
+    """Refuse what `add_stock_options` adds, for an index of ours.
+
+    Raises
+    ------
+    XqgError
+    """
+    _only_stock(args, (*_OF_ENCODER, *_OF_WORDS), path)
+
+
+def _only_stock(args: argparse.Namespace, names: Sequence[str], path: str) -> None:
+    for name in names:
+        if getattr(args, name) not in (None, False):
             raise XqgError(
-                f"--{name.replace('_', '-')} is for indexes of stock Pyserini; {path} records its "
-                "own: leave it out"
+                f"{_option(name)} is for indexes of stock Pyserini; {path} records its own: leave "
+                "it out"
             )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def manifest_of(path: str | Path) -> dict[str, Any]:
@@ -134,13 +168,9 @@ def manifest_of(path: str | Path) -> dict[str, Any]:
     XqgError
         If the folder is neither.
     """
-    folder = Path(path)
-    if not is_ours(folder):
-        if any(folder.glob("segments_*")):
-            return {"kind": "bm25", "stock": True}
-        if (folder / "index").is_file() and (folder / "docid").is_file():
-            return {"kind": "faiss", "stock": True}
-    return read_manifest(folder)
+    if kind := kind_of_stock(path):
+        return {"kind": kind, "stock": True}
+    return read_manifest(path)
 
 
 def at_hand(name: str) -> str:

@@ -24,6 +24,8 @@ from pyserini_xqg.index.bm25 import build_bm25  # noqa: E402
 from pyserini_xqg.index.build import build_index  # noqa: E402
 from pyserini_xqg.index.settings import Fusion  # noqa: E402
 from pyserini_xqg.search import stock  # noqa: E402
+from pyserini_xqg.search.__main__ import main as search_command  # noqa: E402
+from pyserini_xqg.search.searcher import open_searcher  # noqa: E402
 from pyserini_xqg.search.stock import Bm25Settings, open_stock_bm25  # noqa: E402
 from pyserini_xqg.store.store import Store  # noqa: E402
 
@@ -94,6 +96,102 @@ def test_both_at_once_and_beside_ours(indexes, model_dir, capsys):
     assert "faiss does not say what encoded it" in said
     assert hybrid(indexes, "ours", "lucene", "--weight", 0.5) != both
     assert hybrid(indexes, "ours", "lucene", "--weight", 0.5, "--k1", 2, "--b", 0.1)
+
+
+def search(folder, index, *more):
+    search_command(["--index", str(folder / index), "--topics", str(folder / "t.jsonl"),
+                    "--output", str(folder / "run"), "--hits", "10", "--device", "cpu",
+                    "--overwrite", *map(str, more)])  # fmt: skip
+    return {qid: [(hit.docid, hit.score) for hit in hits]
+            for qid, hits in read_run(folder / "run").items()}  # fmt: skip
+
+
+def near(run):
+    return {qid: [(docid, pytest.approx(score, abs=1e-4)) for docid, score in hits]
+            for qid, hits in run.items()}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--k1", 1.2, "--b", 0.75], ["--rm3"], ["--rm3", "--threads", 2]]
+)
+def test_search_takes_a_lucene_index(indexes, more):
+    searcher = LuceneSearcher(str(indexes / "lucene"))
+    searcher.set_bm25(*([1.2, 0.75] if "--k1" in more else [0.9, 0.4]))
+    if "--rm3" in more:
+        searcher.set_rm3()
+    expected = {qid: [(hit.docid, hit.score) for hit in searcher.search(text)]
+                for qid, text in TOPICS.items()}  # fmt: skip
+    assert search(indexes, "lucene", *more) == near(expected)
+
+
+def test_an_analyzer_by_language(indexes, write_jsonl):
+    """The stems of Finnish, in a stock index that was built with them, as in stock's hits."""
+    texts = {
+        "1": "talossa asuu kissoja",
+        "2": "kissan talo",
+        "3": "veneillä järvelle",
+        "4": "kissa",
+    }
+    lucene = LuceneIndexer(args=["-index", str(indexes / "fi"), "-language", "fi"])
+    for docid, text in texts.items():
+        lucene.add_doc_dict({"id": docid, "contents": text})
+    lucene.close()
+    topics = {"1": "kissojen talot", "2": "järvien veneet"}
+    write_jsonl("t.jsonl", [{"qid": qid, "title": text} for qid, text in topics.items()])
+    searcher = LuceneSearcher(str(indexes / "fi"))
+    searcher.set_language("fi")
+    expected = {qid: [(hit.docid, hit.score) for hit in searcher.search(text)]
+                for qid, text in topics.items()}  # fmt: skip
+    assert sorted(docid for docid, _ in expected["1"]) == ["1", "2"]
+    assert search(indexes, "fi", "--language", "fi") == near(expected)
+    assert search(indexes, "fi", "--analyzer", "fi") == near(expected)
+    assert search(indexes, "fi") != near(expected)
+
+
+def test_search_takes_a_faiss_folder(indexes, model_dir, capsys):
+    found = search(indexes, "faiss", "--encoder", model_dir, "--pooling", "mean")
+    query_encoder = AutoQueryEncoder(str(model_dir), device="cpu", pooling="mean")
+    searcher = FaissSearcher(str(indexes / "faiss"), query_encoder)
+    expected = {qid: [(hit.docid, hit.score) for hit in searcher.search(text)]
+                for qid, text in TOPICS.items()}  # fmt: skip
+    assert found == near(expected)
+    assert "is taken at your word (pooling mean" in capsys.readouterr().err
+
+
+def test_search_by_a_prebuilt_name(indexes, monkeypatch, tmp_path):
+    from pyserini import util
+
+    expected = search(indexes, "lucene")
+    asked = []
+    monkeypatch.setattr(
+        util, "download_prebuilt_index",
+        lambda name, verbose: asked.append(name) or str(indexes / "lucene"),
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    search_command(["--index", "cacm", "--topics", "t.jsonl", "--output", "named", "--hits", "10"])
+    assert asked == ["cacm"]
+    assert near(expected) == {qid: [(hit.docid, hit.score) for hit in hits]
+                              for qid, hits in read_run(tmp_path / "named").items()}  # fmt: skip
+
+
+def test_what_search_does_not_take(indexes, model_dir):
+    for index, more, message in (
+        ("faiss", [], "faiss does not say what encoded it: give --encoder"),
+        ("faiss", ["--encoder", model_dir, "--rm3"], "--rm3 is not for a FAISS index such as"),
+        ("faiss", ["--encoder", model_dir, "--pooling", "cls", "--ef-search", 9], "--ef-search"),
+        ("lucene", ["--pooling", "cls"], "--pooling is not for a Lucene index such as .*lucene"),
+        ("lucene", ["--encoder", model_dir], "lucene is a Lucene index: leave --encoder out"),
+        ("lucene", ["--nprobe", 3], "--nprobe"),
+        ("lucene", ["--detect-language"], "not routed: leave --detect-language out"),
+        ("ours", ["--k1", 1], "--k1 is for indexes of stock Pyserini; .*ours records its own"),
+        ("store", [], "is no xQG index"),
+    ):
+        with pytest.raises(XqgError, match=message):
+            search(indexes, index, *more)
+    with pytest.raises(XqgError, match="lucene is of stock Pyserini, .*: search it alone"):
+        search(indexes, "ours", "--index", indexes / "ours", indexes / "lucene")
+    with pytest.raises(XqgError, match="of stock Pyserini .* commands search and hybrid take it"):
+        open_searcher(indexes / "lucene")
 
 
 def test_what_does_not_fit_is_refused(indexes, model_dir, write_large):
