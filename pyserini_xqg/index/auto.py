@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.choice import Choice
-from pyserini_xqg.index.choose import ALPHAS, MUS, choose, choose_judged
+from pyserini_xqg.index.choose import ALPHAS, MU, MUS, choose, choose_judged
 from pyserini_xqg.index.maps_file import maps_of
 from pyserini_xqg.index.settings import FALLBACK, Fusion
 
@@ -94,7 +94,9 @@ def complete(
         raise XqgError("--weights and --centre go with an --alpha and a --mu that are given")
     fusion = replace(fusion, method="mean", l2_norm=fusion.l2_norm or store.encoder.l2_norm)
     alphas = ALPHAS if fusion.alpha is None else (fusion.alpha,)
-    mus = MUS if fusion.mu is None else (fusion.mu,)
+    mus = (MU,) if judged is None else MUS
+    if fusion.mu is not None:
+        mus = (fusion.mu,)
     maps = maps_of(store, chosen) if any(mus) else None
     trying: dict[str, Any] = {
         "routed": routed,

@@ -7,11 +7,13 @@ of the topics. A setting that takes either below passages only is not chosen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil, inf
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pyserini_xqg.index.gains import Gain, gains_by_language
+from pyserini_xqg.index.gains import LEVEL, Gain, gains_by_language, mean_and_variance
 from pyserini_xqg.index.left_out import CUTOFF
 from pyserini_xqg.index.settings import FALLBACK
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 MEASURE = f"RR@{CUTOFF}"
 #: The two groups of passages.
 WITH, WITHOUT = "with_queries", "without"
+ONE_SIDED = NormalDist().inv_cdf(1 - LEVEL)
 _NOTHING = Gain(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -80,7 +83,18 @@ class Choice(NamedTuple):
             f"chosen by {of['by']}: {alphas}, mu {self.mu:g}; {of['measure']} of {of['topics']} "
             f"topics on {of['passages']} passages: {of['chosen']:.1f}, passages only "
             f"{of['passages_only']:.1f}"
-            + ("" if any(self.alphas.values()) else "; no gain is assured, so nothing is folded in")
+            + ("" if any(self.alphas.values()) else self._why_nothing())
+        )
+
+    def _why_nothing(self) -> str:
+        said, seen = "; no gain is assured, so nothing is folded in", self.record.get("not_assured")
+        if seen is None:
+            return said
+        needed = seen["passages_needed"]
+        return (
+            f"{said}: {self.record['passages']} passages with queries are too few to tell whether "
+            f"alpha {seen['alpha']:g} gains {seen['gain']:.1f}; it would take "
+            + (f"about {needed}" if needed else "more")
         )
 
 
@@ -91,7 +105,11 @@ def pick(
     facts: Mapping[str, Any],
     fallback: Callable[[float], Scores] | None = None,
 ) -> Choice:
-    """The mu that is best over all routes, and at it each route's alpha.
+    """The mu and the alpha that are best over all routes, and each route's alpha.
+
+    Which alpha is best is nearly the same in every language, and the queries of one language are
+    too few to tell it apart. So a route takes the common one, or the highest below it that takes
+    none of its groups below passages only and whose gain is assured; 0 where there is none.
 
     Parameters
     ----------
@@ -105,12 +123,15 @@ def pick(
         The scores of the fallback, which has no say in mu, at that mu alone.
     """
     filled = {route: of for route, of in scores.items() if of.qids}
-    number, curve = _best_mu(filled, alphas, mus)
+    number, common, curve = _best_of_all(filled, alphas, mus)
     at = {route: of.at(number) for route, of in scores.items()}
-    gains = _by_route(at, alphas)
+    gains = _by_route(at, alphas[: common + 1])
+    seen = None if any(gain.alpha for gain in gains.values()) else _seen(at, alphas[common], common)
     if fallback is not None:
         at[FALLBACK] = fallback(mus[number])
-        gains |= _by_route({FALLBACK: at[FALLBACK]}, alphas)
+        alone = {FALLBACK: at[FALLBACK]} if at[FALLBACK].qids else {}
+        _, common, _ = _best_of_all(alone, alphas, mus[number : number + 1])
+        gains |= _by_route({FALLBACK: at[FALLBACK]}, alphas[: common + 1])
     places = {route: list(alphas).index(gain.alpha) for route, gain in gains.items()}
     after, before = (
         float(np.mean([at[route].whole()[0, place[route]].mean() for route in filled] or [0.0]))
@@ -136,15 +157,17 @@ def pick(
         },
         "curve": curve,
     }
+    if seen:
+        record["not_assured"] = seen
     return Choice(mus[number], {route: gain.alpha for route, gain in gains.items()}, record)
 
 
-def _best_mu(
+def _best_of_all(
     scores: Mapping[str, Scores], alphas: Sequence[float], mus: Sequence[float]
-) -> tuple[int, list[dict[str, Any]]]:
-    """The place of the mu with the best mean over routes at one alpha, and all that was seen."""
+) -> tuple[int, int, list[dict[str, Any]]]:
+    """The places of the mu and the alpha with the best mean over routes, and all that was seen."""
     curve: list[dict[str, Any]] = []
-    best, best_mu = -np.inf, 0
+    best, found = -np.inf, (0, 0)
     for number, mu in enumerate(mus):
         for place, alpha in enumerate(alphas):
             if not scores or (not alpha and number):
@@ -163,8 +186,35 @@ def _best_mu(
                 harm |= bool(now < then)
             curve.append({name: round(value, 3) for name, value in point.items()})
             if not harm and point["all"] > best:
-                best, best_mu = point["all"], number
-    return best_mu, curve
+                best, found = point["all"], (number, place)
+    return *found, curve
+
+
+def _seen(scores: Mapping[str, Scores], alpha: float, place: int) -> dict[str, Any] | None:
+    """A gain over all topics that may be chance, and about how many passages would assure it.
+
+    The variance of a mean falls with the number of clusters, so that many times more are needed as
+    the bound's square is above the gain's.
+    """
+    change = {
+        qid: value
+        for of in scores.values()
+        if of.qids
+        for qid, value in zip(
+            of.qids, (of.whole()[0, place] - of.whole()[0, 0]).tolist(), strict=True
+        )
+    }
+    passages = {
+        qid: row for of in scores.values() for qid, row in zip(of.qids, of.clusters, strict=True)
+    }
+    gain, variance = mean_and_variance(change, passages)
+    if gain <= 0:
+        return None
+    number = len(set(passages.values()))
+    needed = None
+    if variance < inf:
+        needed = max(number + 1, ceil(number * ONE_SIDED**2 * variance / gain**2))
+    return {"alpha": alpha, "gain": round(gain, 3), "passages_needed": needed}
 
 
 def _mean(scores: Scores, group: str, mu: int, alpha: int) -> float:
@@ -183,7 +233,7 @@ def _means_of(scores: Scores, alpha: int) -> dict[str, Any]:
 
 
 def _by_route(scores: Mapping[str, Scores], alphas: Sequence[float]) -> dict[str, Gain]:
-    """Each route's best assured alpha among those that take no group below passages only.
+    """Each route's highest alpha that is assured and takes no group below passages only.
 
     The scores are those of one mu.
     """
@@ -200,7 +250,7 @@ def _by_route(scores: Mapping[str, Scores], alphas: Sequence[float]) -> dict[str
         none = by_alpha.pop(0.0)
         return gains_by_language(by_alpha, none, qids, clusters)
 
-    if not clusters:
+    if not clusters or len(alphas) < 2:
         return dict.fromkeys(scores, _NOTHING)
     filled = {route: of for route, of in scores.items() if of.qids}
     whole = gains({route: of.whole() for route, of in filled.items()})
@@ -216,11 +266,6 @@ def _by_route(scores: Mapping[str, Scores], alphas: Sequence[float]) -> dict[str
             harmed.update((route, gain.alpha) for gain in of if gain.shrunk < 0)
     chosen = dict.fromkeys(scores, _NOTHING)
     for route, of in whole.items():
-        chosen[route] = _best([gain for gain in of if (route, gain.alpha) not in harmed])
+        sure = [gain for gain in of if gain.low > 0 and (route, gain.alpha) not in harmed]
+        chosen[route] = sure[-1] if sure else _NOTHING
     return chosen
-
-
-def _best(gains: Sequence[Gain]) -> Gain:
-    """The best assured gain; no augmentation where no lower bound is above 0."""
-    sure = [gain for gain in gains if gain.low > 0]
-    return max(sure, key=lambda gain: gain.low) if sure else _NOTHING

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
     from pyserini_xqg.store.store import Store
 
 #: What is tried.
-ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-MUS = (0.0, 1.0, 2.0, 4.0, 8.0)
+ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+#: By generated queries one mu alone: a passage's other queries come from the same hand as the one
+#: that is left out, and are nearer to it than to a user's, so that they ask for too small a mu.
+MU = 8.0
+#: By topics with judgments.
+MUS = (0.0, 1.0, 2.0, 4.0, MU)
 # Vectors that are fused at most, over all languages; and the passages that topics with judgments,
 # whose own passages must be the best of all, are ranked among.
 _IN_ALL, _JUDGED_POOL = 700_000, 1_000_000
@@ -48,7 +52,7 @@ def choose(
     routed: bool,
     l2_norm: bool,
     alphas: Sequence[float] = ALPHAS,
-    mus: Sequence[float] = MUS,
+    mus: Sequence[float] = (MU,),
     pool: Pool | None = None,
     seed: int = 0,
 ) -> Choice:

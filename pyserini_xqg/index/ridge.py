@@ -5,7 +5,11 @@ Hoerl and Kennard, "Ridge Regression: Biased Estimation for Nonorthogonal Proble
 query vectors, A and B the sums of (E(p) - x)^T (E(p) - x) and of (E(p) - x)^T (M(p) - y), and s the
 strength:
 
-    P(p) = y + (E(p) - x) W,      W = (A + s I)^-1 B
+    P(p) = y + (E(p) - x) W,      W = (A + s I)^-1 (B + s h I),      h = trace(B) / (2 trace(A))
+
+It is drawn to h I and not to 0: 2 h (E(p) - x) is the multiple of E(p) - x that errs least from
+M(p) - y. Drawn to 0, predictions lie nearer to y than any mean of real queries, and so before
+passages with queries of their own in many rankings; drawn to all of that multiple, behind them.
 """
 
 from __future__ import annotations
@@ -122,28 +126,35 @@ class Moments(NamedTuple):
     def ridge(self, strength: float) -> QueryMap:
         """The map of these passages."""
         x, y, square, cross = self._centred()
-        square[np.diag_indices_from(square)] += strength
+        drawn_to = _half_of_the_multiple(square, cross)
+        diagonal = np.diag_indices_from(square)
+        square[diagonal] += strength
+        cross[diagonal] += strength * drawn_to
         return self._map(x, y, np.linalg.solve(square, cross), strength)
 
     def errors(self, others: Moments, strengths: Sequence[float]) -> list[float]:
         """The sums of the squared errors on these passages of others' maps, by their strength.
 
-        With A = V diag(v) V^T and T = V^T B of the others, W = V D T with D = diag(1 / (v + s));
-        and with A' and B' of these passages about the others' means, the error is
+        A map less h I is the ridge of M(p) - y - h (E(p) - x), drawn to 0. With A = V diag(v) V^T,
+        B less h A, and T = V^T B of the others, it is W = V D T with D = diag(1 / (v + s)); and
+        with A' and B' of these passages about the others' means, B' less h A', the error is
 
-            sum |M(p) - y|^2 - 2 tr(W^T B') + tr(W^T A' W)
+            sum |M(p) - y - h (E(p) - x)|^2 - 2 tr(W^T B') + tr(W^T A' W)
 
         whose traces are sums over products of D with what does not depend on s.
         """
         x, y, square, cross = others._centred()
+        drawn_to = _half_of_the_multiple(square, cross)
+        cross -= drawn_to * square
         values, vectors = np.linalg.eigh(square)
         turned = vectors.T @ cross
         number, far = self.passages, self.x - self.passages * x
         mine = self.xx - np.outer(x, self.x) - np.outer(far, x)
-        met = vectors.T @ (self.xy - np.outer(x, self.y) - np.outer(far, y))
-        crossed = (turned * met).sum(axis=1)
-        both = (vectors.T @ mine @ vectors) * (turned @ turned.T)
+        own = self.xy - np.outer(x, self.y) - np.outer(far, y)
         least = self.yy - 2 * y @ self.y + number * y @ y
+        least += drawn_to * (drawn_to * np.trace(mine) - 2 * np.trace(own))
+        crossed = (turned * (vectors.T @ (own - drawn_to * mine))).sum(axis=1)
+        both = (vectors.T @ mine @ vectors) * (turned @ turned.T)
         # Below 0 is a value that rounding made of 0.
         scales = [1 / (np.maximum(values, 0) + strength) for strength in strengths]
         return [float(least - 2 * by @ crossed + by @ both @ by) for by in scales]
@@ -162,6 +173,12 @@ class Moments(NamedTuple):
             round(self.passages),
             strength,
         )
+
+
+def _half_of_the_multiple(square: Sums, cross: Sums) -> float:
+    """The formula's h; 0 where all passages are one and the same."""
+    spread = float(np.trace(square))
+    return float(np.trace(cross)) / (2 * spread) if spread > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)

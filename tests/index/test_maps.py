@@ -50,7 +50,10 @@ def sums_of(passages, sums, counts):
 def by_hand(passages, sums, counts, strength, asked):
     x, y = passages.astype(np.float64), sums / counts[:, None].astype(np.float64)
     a, b = x - x.mean(0), y - y.mean(0)
-    weights = np.linalg.inv(a.T @ a + strength * np.eye(D)) @ a.T @ b
+    half = np.trace(a.T @ b) / (2 * np.trace(a.T @ a))
+    weights = np.linalg.inv(a.T @ a + strength * np.eye(D)) @ (
+        a.T @ b + strength * half * np.eye(D)
+    )
     return y.mean(0) + (asked - x.mean(0)) @ weights
 
 
