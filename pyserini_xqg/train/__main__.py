@@ -23,8 +23,9 @@ from pyserini_xqg.encoder.hub import Named, add_trust_option, model_folder
 from pyserini_xqg.encoder.spec import POOLINGS, SIDES
 from pyserini_xqg.train.adaptation import add_language_model_options, add_vocabulary_options
 from pyserini_xqg.train.negatives import SIMILARITY
+from pyserini_xqg.train.options import add_output_options, add_training_options, given_of
 from pyserini_xqg.train.retriever_settings import PRESETS as RETRIEVERS
-from pyserini_xqg.train.settings import DTYPES, PRESETS
+from pyserini_xqg.train.settings import PRESETS, GeneratorSettings
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,23 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _generator(given: argparse.Namespace) -> None:
     from pyserini_xqg.train.generator import train_generator
-    from pyserini_xqg.train.settings import GeneratorSettings
 
-    settings = GeneratorSettings.resolve(
-        given.model,
-        given.preset,
-        template=given.prompt,
-        revision=given.revision,
-        learning_rate=given.learning_rate,
-        max_steps=given.max_steps,
-        effective_batch_size=given.effective_batch_size,
-        batch_size=given.batch_size,
-        max_length=given.max_length,
-        query_max_length=given.query_max_length,
-        eval_steps=given.eval_steps,
-        dtype=given.dtype,
-        seed=given.seed,
-    )
+    named = given_of(GeneratorSettings, given)
+    settings = GeneratorSettings.resolve(preset=given.preset, template=given.prompt, **named)
     manifest = train_generator(
         given.data,
         given.dev,
@@ -70,10 +57,7 @@ def _retriever(given: argparse.Namespace) -> None:
     from pyserini_xqg.train.retriever_settings import RetrieverSettings
 
     model_folder(Named(given.model, given.revision, "--model", "model"))  # whose pooling counts
-    names = RetrieverSettings.__dataclass_fields__.keys() - {"model"}
-    settings = RetrieverSettings.resolve(
-        given.model, given.preset, **{name: getattr(given, name) for name in names}
-    )
+    settings = RetrieverSettings.resolve(preset=given.preset, **given_of(RetrieverSettings, given))
     manifest = train_retriever(
         given.train,
         given.output,
@@ -126,7 +110,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _generator_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_generator)
-    preset = PRESETS["xqg"]
     add = parser.add_argument_group("input").add_argument
     add("--data", nargs="+", required=True, metavar="FILE",
         help="training pairs: Tevatron JSONL (as xor-tydi), SQuAD-style JSON, JSONL of passages "
@@ -136,29 +119,15 @@ def _generator_options(parser: argparse.ArgumentParser) -> None:
         metavar="CODE", dest="languages",
         help="of rows that do not say theirs; if several, the query's script decides")  # fmt: skip
 
-    add = parser.add_argument_group("training").add_argument
+    group = parser.add_argument_group("training")
+    add = group.add_argument
     add("--model", required=True, help="hub name or folder to start from: T5, mT5, umT5")
     add("--revision", help="of the model on the hub")
     add("--preset", choices=PRESETS, default="xqg", help="settings by name")
     add("--prompt", metavar="TEMPLATE", help="your own: with {passage}, {title}, {lang}")
-    add("--learning-rate", type=float, help=f"at the start (default: {preset.learning_rate})")
-    add("--max-steps", type=int, help=f"updates (default: {preset.max_steps})")
-    add("--effective-batch-size", type=int,
-        help=f"pairs behind each update (default: {preset.effective_batch_size})")  # fmt: skip
-    add("--batch-size", type=int, default=16, help="pairs at a time")
-    add("--max-length", type=int, help=f"tokens read of the prompt (default: {preset.max_length})")
-    add(
-        "--query-max-length",
-        type=int,
-        help=f"tokens of the query (default: {preset.query_max_length})",
-    )
-    add("--eval-steps", type=int,
-        help=f"updates between evaluations (default: {preset.eval_steps})")  # fmt: skip
-    add("--dtype", default="float32", choices=DTYPES, help="what the model computes in")
-    add("--seed", type=int, default=0, help="of everything that is drawn")
-    add("--device", choices=("cpu", "cuda"), help="by default the first GPU, or the CPU")
-
-    _output_options(parser)
+    defaults = PRESETS["xqg"]._asdict() | {"batch_size": GeneratorSettings.batch_size}
+    add_training_options(group, defaults, "pairs")
+    add_output_options(parser)
 
 
 def _negatives_options(parser: argparse.ArgumentParser) -> None:
@@ -213,38 +182,17 @@ def _retriever_options(parser: argparse.ArgumentParser) -> None:
     add("--tied", action=argparse.BooleanOptionalAction, default=None,
         help="one model for queries and passages, or one for each")  # fmt: skip
 
-    add = parser.add_argument_group("training").add_argument
-    add("--learning-rate", type=float, help=f"at the start (default: {preset['learning_rate']})")
-    add("--warmup", type=float, help=f"a part of all steps (default: {preset['warmup']})")
-    add("--epochs", type=int, help=f"passes over the pairs (default: {preset['epochs']})")
-    add("--effective-batch-size", type=int,
-        help=f"queries behind each update (default: {preset['effective_batch_size']})")  # fmt: skip
-    add(
-        "--batch-size",
-        type=int,
-        help="texts at a time; if fewer than that, with GradCache (default: 32)",
-    )
-    add("--negatives", type=int, help=f"hard ones for each query (default: {preset['negatives']})")
-    add(
-        "--scale", type=float, help="of the scores: 1 / temperature (default: 1, with --l2-norm 20)"
-    )
-    add(
-        "--eval-steps",
-        type=int,
-        help="updates between evaluations and checkpoints (default: an epoch's)",
-    )
-    add("--dtype", choices=DTYPES, help="what the model computes in")
-    add("--seed", type=int, help="of everything that is drawn")
-    add("--device", choices=("cpu", "cuda"), help="by default the GPUs, or the CPU")
-
-    _output_options(parser)
-
-
-def _output_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("output").add_argument
-    add("--output", required=True, metavar="DIR",
-        help="the trained model; what a killed run left of it is taken up")  # fmt: skip
-    add("--overwrite", action="store_true", help="replace an output that is there")
+    names = ("learning_rate", "warmup", "epochs", "effective_batch_size", "negatives")
+    group = parser.add_argument_group("training")
+    add_training_options(group, {name: preset[name] for name in names}, "queries")
+    add = group.add_argument
+    add("--batch-size", type=int,
+        help="texts at a time; if fewer than that, with GradCache (default: 32)")  # fmt: skip
+    add("--scale", type=float,
+        help="of the scores: 1 / temperature (default: 1, with --l2-norm 20)")  # fmt: skip
+    add("--eval-steps", type=int,
+        help="updates between evaluations and checkpoints (default: an epoch's)")  # fmt: skip
+    add_output_options(parser)
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] = {

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from typing import Any
 
 from pyserini_xqg.collection.languages import add_languages_option, code_of
 from pyserini_xqg.train.extension import INITIAL
 from pyserini_xqg.train.language_model import LanguageModelSettings, train_language_model
-from pyserini_xqg.train.settings import DTYPES
+from pyserini_xqg.train.options import add_output_options, add_training_options, given_of
 from pyserini_xqg.train.vocabulary import VocabularySettings, extend_vocabulary
 
 _TEXTS = (
@@ -48,7 +47,7 @@ def _vocabulary(given: argparse.Namespace) -> None:
     manifest = extend_vocabulary(
         given.data,
         given.output,
-        _settings(VocabularySettings, given),
+        VocabularySettings(**given_of(VocabularySettings, given)),
         languages=given.languages,
         language=given.language or "",
         dev=given.dev,
@@ -67,38 +66,25 @@ def _vocabulary(given: argparse.Namespace) -> None:
 def add_language_model_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``train language-model``."""
     parser.set_defaults(run=_language_model)
-    default = LanguageModelSettings("")
     add = parser.add_argument_group("input").add_argument
     add("--data", nargs="+", default=[], metavar="FILE", help=f"texts. {_TEXTS}")
     add("--parallel", nargs="+", default=[], metavar="FILE",
         help="texts with their translations, read together. TSV: text, text; or language, text, "
         "text; or what `train retriever` reads")  # fmt: skip
     add("--dev", nargs="+", default=[], metavar="FILE", help="texts for the dev loss")
-    add = parser.add_argument_group("training").add_argument
+    group = parser.add_argument_group("training")
+    add = group.add_argument
     add("--model", required=True, help="hub name or folder of the encoder to go on with")
     add("--revision", help="of the model on the hub")
-    add("--learning-rate", type=float, default=default.learning_rate, help="at the start")
-    add("--max-steps", type=int, default=default.max_steps, help="updates")
-    add("--effective-batch-size", type=int, default=default.effective_batch_size,
-        help="texts behind each update")  # fmt: skip
-    add("--batch-size", type=int, default=default.batch_size, help="texts at a time")
-    add("--max-length", type=int, default=default.max_length, help="tokens")
-    add("--masked", type=float, default=default.masked, help="part of the tokens")
-    add("--eval-steps", type=int, default=default.eval_steps,
-        help="updates between evaluations and checkpoints")  # fmt: skip
-    add("--dtype", default=default.dtype, choices=DTYPES[:2], help="what the model computes in")
-    add("--seed", type=int, default=default.seed, help="of everything that is drawn")
-    add("--device", choices=("cpu", "cuda"), help="by default the first GPU, or the CPU")
-    add = parser.add_argument_group("output").add_argument
-    add("--output", required=True, metavar="DIR",
-        help="the trained model; what a killed run left of it is taken up")  # fmt: skip
-    add("--overwrite", action="store_true", help="replace an output that is there")
+    defaults = {field.name: field.default for field in fields(LanguageModelSettings)}
+    add_training_options(group, defaults, "texts")
+    add_output_options(parser)
 
 
 def _language_model(given: argparse.Namespace) -> None:
     manifest = train_language_model(
         given.output,
-        _settings(LanguageModelSettings, given),
+        LanguageModelSettings(**given_of(LanguageModelSettings, given)),
         data=given.data,
         parallel=given.parallel,
         dev=given.dev,
@@ -108,7 +94,3 @@ def _language_model(given: argparse.Namespace) -> None:
     best = manifest.get("best")
     score = f"best dev loss {best['dev']:.4f} at step {best['step']}" if best else "trained"
     print(f"{given.output}: {score}")
-
-
-def _settings(kind: Any, given: argparse.Namespace) -> Any:
-    return kind(**{field.name: getattr(given, field.name) for field in fields(kind)})
