@@ -16,7 +16,7 @@ import numpy as np
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.collection.shards import BLOCK, check_same_settings
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.cutting import cut, recut
 from pyserini_xqg.store.sample import thinned
@@ -198,13 +198,8 @@ def _check_same(
     paths: Sequence[Path], manifests: Sequence[Mapping[str, Any]], keys: Sequence[str]
 ) -> None:
     for path, manifest in zip(paths, manifests, strict=True):
-        for key in keys:
-            here, there = manifest.get(key), manifests[0].get(key)
-            if here != there:
-                raise XqgError(
-                    f"{path} cannot be merged with {paths[0]}: {key} is {_short(here)}, expected "
-                    f"{_short(there)}; make them with the same settings"
-                )
+        facts, expected = ({key: of.get(key) for key in keys} for of in (manifest, manifests[0]))
+        check_same_settings("merged", path, facts, paths[0], expected)
 
 
 def _check_flat(path: Path, manifest: Mapping[str, Any]) -> None:
@@ -261,11 +256,6 @@ def _read_flat(
         blocks = block_rows(manifest)
         yield from read_flat(path, manifest, blocks, start=done)
         done = max(done - len(blocks), 0)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 if __name__ == "__main__":

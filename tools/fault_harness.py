@@ -222,14 +222,15 @@ def rows(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, Counter[st
     no_mount = why_no_mount(work)
     if no_mount:
         print(f"disk full and read-only: skipped, {no_mount}", file=sys.stderr)
-    for name, command in made.items():
-        if args.commands and name not in args.commands:
-            continue
+    names = args.commands or [*made]
+    kills = args.kills * len(names) if len(args.kills) == 1 else args.kills
+    for name, number in zip(names, kills, strict=True):
+        command = made[name]
         folder = work / name.replace(" ", "")
         folder.mkdir()
         draw = random.Random(f"{args.seed} {name}")
         started = time.monotonic()
-        seen = kill(command, folder, args.kills, draw)
+        seen = kill(command, folder, number, draw)
         if not no_mount:
             seen.update(disk_full(command, folder, draw, args.sizes))
         yield name, seen, time.monotonic() - started
@@ -238,7 +239,8 @@ def rows(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, Counter[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="of each command")
+    parser.add_argument("--kills", type=int, nargs="+", default=[50],
+                        help="of every command, or a number for each of --commands")  # fmt: skip
     parser.add_argument("--sizes", type=int, default=5, help="of a disk that is too small")
     parser.add_argument("--passages", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)

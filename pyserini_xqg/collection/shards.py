@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from pyserini_xqg.base.errors import XqgError
 
 #: Passages in a block: the unit of work, commit and resume.
@@ -28,3 +32,25 @@ def shard_range(passages: int, shard_id: int, shard_num: int) -> tuple[int, int]
             f"shard {shard_id} of {shard_num} is empty: the corpus has only {passages} passages"
         )
     return start, stop
+
+
+def check_same_settings(
+    what: str, path: Path, settings: Mapping[str, Any], first: Path, expected: Mapping[str, Any]
+) -> None:
+    """Refuse a shard with other settings than the first one's; `what` would be done with the two.
+
+    Raises
+    ------
+    XqgError
+        Naming the first that differs.
+    """
+    for key, here in settings.items():
+        if here != expected[key]:
+            found, wanted = (
+                text if len(text) <= 80 else text[:77] + "..."
+                for text in map(repr, (here, expected[key]))
+            )
+            raise XqgError(
+                f"{path} cannot be {what} with {first}: {key} is {found}, expected {wanted}; make "
+                "them with the same settings"
+            )

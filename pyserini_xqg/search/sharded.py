@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.shards import check_same_settings
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.index.dense import check_searchable, open_dense
 from pyserini_xqg.index.effort import Effort
@@ -82,13 +83,10 @@ def check_together(paths: Sequence[Path]) -> None:
     seen: dict[Any, Path] = {}
     for path, manifest in zip(paths, manifests, strict=True):
         check_searchable(path, manifest)
-        for key in _SAME:
-            here, there = _fact(manifest, key), _fact(manifests[0], key)
-            if here != there:
-                raise XqgError(
-                    f"{path} cannot be searched together with {paths[0]}: {key} is "
-                    f"{_short(here)}, expected {_short(there)}; make them with the same settings"
-                )
+        facts, expected = (
+            {key: _fact(of, key) for key in _SAME} for of in (manifest, manifests[0])
+        )
+        check_same_settings("searched together", path, facts, paths[0], expected)
         check_maps(path, manifest, paths[0], manifests[0])
         for mark in (path.resolve(), manifest.get("store")):
             if mark is not None and mark in seen:
@@ -104,8 +102,3 @@ def _fact(manifest: Mapping[str, Any], key: str) -> Any:
     if key == "encoder":
         return EncoderSpec.from_dict(manifest[key], key).to_dict()
     return manifest.get(key)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
