@@ -67,7 +67,6 @@ class Encoder:
         or with the backend.
     """
 
-    @_uncollected()
     def __init__(
         self,
         spec: EncoderSpec | str,
@@ -90,23 +89,25 @@ class Encoder:
                 f"--backend {spec.backend} is for the CPU, not for {device}; take --device cpu, or "
                 "--backend torch"
             )
-        self.device = "cpu" if cpu_only else device_of(device)
-        if spec.dtype == "float16" and self.device == "cpu":
-            raise XqgError(
-                "float16 on the CPU is slow and inexact; take --dtype float32 or bfloat16"
-            )
-        name = identity(spec) if cpu_only and not trust_remote_code else None
-        named = Named(spec.model, spec.revision, trust_remote_code=trust_remote_code)
-        self._passage_side = Side(named, spec, self.device)
-        self._query_side = self._passage_side
-        if spec.query_model is not None:
-            named = named._replace(name=spec.query_model, option="--query-encoder")
-            self._query_side = Side(named, spec, self.device)
-            if self._query_side.dimension != self._passage_side.dimension:
-                raise named.error(
-                    f"its vectors have {self._query_side.dimension} components, and those of "
-                    f"{spec.model} {self._passage_side.dimension}: the two do not belong together"
+        with _uncollected():
+            self.device = "cpu" if cpu_only else device_of(device)
+            if spec.dtype == "float16" and self.device == "cpu":
+                raise XqgError(
+                    "float16 on the CPU is slow and inexact; take --dtype float32 or bfloat16"
                 )
+            name = identity(spec) if cpu_only and not trust_remote_code else None
+            named = Named(spec.model, spec.revision, trust_remote_code=trust_remote_code)
+            self._passage_side = Side(named, spec, self.device)
+            self._query_side = self._passage_side
+            if spec.query_model is not None:
+                named = named._replace(name=spec.query_model, option="--query-encoder")
+                self._query_side = Side(named, spec, self.device)
+                if self._query_side.dimension != self._passage_side.dimension:
+                    raise named.error(
+                        f"its vectors have {self._query_side.dimension} components, and those of "
+                        f"{spec.model} {self._passage_side.dimension}: the two do not belong "
+                        "together"
+                    )
         self._warn_of_cuts()
         keep_exported(self, name)
 
