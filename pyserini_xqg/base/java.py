@@ -197,6 +197,10 @@ def _start(java: Java, heap: str | None) -> None:
         "-Dslf4j.internal.verbosity=WARN",
         *_heap_option(heap),
     )
+    if sys.version_info >= (3, 13):
+        # Java puts a guard 1 MB down the main thread's stack, and from 3.13 on Python's own
+        # functions in C go deeper before they raise RecursionError.
+        jnius_config.add_options("-Xss8m")
     if java.vector:
         jnius_config.add_options("--add-modules=jdk.incubator.vector")
     if java.major >= 24:

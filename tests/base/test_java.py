@@ -289,6 +289,22 @@ def test_a_machine_that_runs_already_is_left_alone(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_python_stops_deep_recursion_beside_java():
+    """From 3.13 on it goes so deep in C that it ran into Java's guard, and the process died."""
+    done = python(
+        """
+        import json
+        from pyserini_xqg.base.java import prepare
+        prepare()
+        try:
+            json.loads("[" * 100_000)
+        except RecursionError:
+            print("stopped")
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "stopped\n")
+
+
 def test_a_java_that_does_not_start_is_one_line(tmp_path):
     hollow = fake_java(tmp_path / "hollow", "21.0.8")
     done = python(
