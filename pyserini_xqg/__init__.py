@@ -44,11 +44,19 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-def _take_ours(module: Any) -> None:
-    from pyserini_xqg.index.by_name import take_ours
+def _faiss(module: Any) -> None:
+    from pyserini_xqg.index.in_stock import take_ours
 
     take_ours(module.FaissSearcher, lambda path: __getattr__("XqgQueryEncoder")(path))
 
 
-# `FaissSearcher(index, index)` with an index of ours knows its encoder.
-after_import("pyserini.search.faiss._searcher", _take_ours)
+def _lucene(module: Any) -> None:
+    from pyserini_xqg.index.in_stock import refuse_plain_words
+
+    refuse_plain_words(module.LuceneSearcher)
+
+
+# With an index of ours, `FaissSearcher(index, index)` knows its encoder, and `LuceneSearcher` says
+# where plain words find nothing.
+after_import("pyserini.search.faiss._searcher", _faiss)
+after_import("pyserini.search.lucene._searcher", _lucene)

@@ -15,7 +15,7 @@ from pyserini.encode import (  # noqa: E402 - only after Java is prepared
 )
 from pyserini.search.faiss import FaissSearcher  # noqa: E402
 
-from pyserini_xqg.index.by_name import take_ours  # noqa: E402
+from pyserini_xqg.index.in_stock import take_ours  # noqa: E402
 from pyserini_xqg.plugin.bm25_searchers import Bm25Searcher, RoutedBm25Searcher  # noqa: E402
 from pyserini_xqg.plugin.encoders import XqgDocumentEncoder, XqgQueryEncoder  # noqa: E402
 from pyserini_xqg.plugin.searchers import XqgSearcher  # noqa: E402

@@ -79,10 +79,16 @@ def hits_of(found):
     return [(hit.docid, hit.score) for hit in found]
 
 
-def test_stock_searchers_find_nothing_or_our_hits(index):
-    """Never others in silence: n-grams have a field of their own."""
+def test_stock_searchers_say_how_or_give_our_hits(index):
+    """Never others, nor none in silence: n-grams have a field of their own."""
     stock = LuceneSearcher(str(index))
-    assert stock.search("Oulu town") == []
+    for search in (
+        lambda: stock.search("Oulu town"),
+        lambda: stock.search("Oulu town", 10, None, {}),
+        lambda: stock.batch_search(["Oulu"], ["1"], threads=2),
+    ):
+        with pytest.raises(XqgError, match=r"its field 'ngrams', .* pyserini_xqg.Bm25Searcher, or"):
+            search()
     stock.set_analyzer(JWhiteSpaceAnalyzer())
     ours = hits_of(Bm25Searcher(index).search("Oulu town"))
     assert [docid for docid, _ in ours] == ["-1018987027025691298", "007"]
