@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pyserini_xqg.encoder.encoder import Encoder
+    from pyserini_xqg.encoder.spec import EncoderSpec
 
 __all__ = ["XqgGenerator", "XqgRetriever", "XqgStore"]
 
@@ -170,7 +171,7 @@ class XqgStore(pt.Indexer):
     ----------
     path : path-like
         The store's folder, there already or to be made.
-    encoder : str, Encoder or None
+    encoder : str, EncoderSpec, Encoder or None
         Hub name, folder, or one that is loaded; needed by `index` only.
     fields : sequence of str
         What is encoded of a document: ``text``, or ``title`` and ``text``.
@@ -184,7 +185,7 @@ class XqgStore(pt.Indexer):
     def __init__(
         self,
         path: str | Path,
-        encoder: str | Encoder | None = None,
+        encoder: str | EncoderSpec | Encoder | None = None,
         *,
         fields: Iterable[str] = ("text",),
         language: str | None = None,

@@ -65,7 +65,7 @@ def encoder(model_dir: Path) -> Encoder:
     import torch
 
     torch.set_num_threads(1)  # the model is so small that threads only wait for each other
-    return Encoder(EncoderSpec(str(model_dir)), device="cpu", batch_size=64)
+    return Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu", batch_size=64)
 
 
 @pytest.fixture

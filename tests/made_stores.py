@@ -55,7 +55,12 @@ def write_store(
             )
             writer.append(block._replace(sample=draw(block, rates)))
         writer.finish(
-            {"encoder": EncoderSpec("m").to_dict(), "shard": [shard, 2], "inputs": {}, "probes": []}
+            {
+                "encoder": EncoderSpec("m", pooling="cls").to_dict(),
+                "shard": [shard, 2],
+                "inputs": {},
+                "probes": [],
+            }
         )
     return path
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.fusion import METHODS, fuse
+from pyserini_xqg.fusion import METHODS, check_formula, fuse
 
 N, D = 50, 33
 LANGUAGES = ("ar", "bn", "te")
@@ -198,3 +198,7 @@ def test_a_mu_without_predictions(data):
     passages, sums, counts, _ = data
     with pytest.raises(XqgError, match="mu 2 needs predictions of the mean query vectors"):
         fuse(passages, sums, counts, method="mean", alpha=0.5, mu=2.0)
+
+
+def test_a_formula_without_a_mu_is_not_smoothed():
+    check_formula("paper", 0.5, {"ar": 1.0}, ["ar"])

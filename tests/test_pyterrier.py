@@ -15,6 +15,7 @@ from generate_models import make_t5  # noqa: E402
 from pyserini_xqg.base.errors import XqgError  # noqa: E402
 from pyserini_xqg.collection.topics import Topic  # noqa: E402
 from pyserini_xqg.encode.corpus import encode_corpus  # noqa: E402
+from pyserini_xqg.encoder.spec import EncoderSpec  # noqa: E402
 from pyserini_xqg.index.bm25 import build_bm25  # noqa: E402
 from pyserini_xqg.index.build import build_index, build_routed  # noqa: E402
 from pyserini_xqg.index.settings import Fusion  # noqa: E402
@@ -93,6 +94,10 @@ def test_no_queries_no_rows(routed):
     assert len(found) == 0
 
 
+def cls_of(model_dir):
+    return EncoderSpec(str(model_dir), pooling="cls")
+
+
 def test_generation_and_the_store(folder, model_dir, tmp_path):
     generator = XqgGenerator(
         str(make_t5(tmp_path / "t5")), ["te", "fi"], num_queries=2, max_new_tokens=6
@@ -104,7 +109,7 @@ def test_generation_and_the_store(folder, model_dir, tmp_path):
         assert [*queries] == ["te", "fi"]
         assert all(len(of) == 2 for of in queries.values())
         assert text == "\n".join([*queries["te"], *queries["fi"]])
-    store = XqgStore(tmp_path / "s", str(model_dir), fields=["title", "text"])
+    store = XqgStore(tmp_path / "s", cls_of(model_dir), fields=["title", "text"])
     (generator >> store).index(DOCUMENTS)
     made = Store([tmp_path / "s"])
     assert (made.passages, made.languages) == (2, ["fi", "te"])
@@ -124,11 +129,11 @@ def test_generation_and_the_store(folder, model_dir, tmp_path):
 def test_doc2querys_own_column_needs_a_language(model_dir, tmp_path):
     rows = [{"docno": "a", "text": "w1", "querygen": "w2\nw3\n"}]
     with pytest.raises(XqgError, match="language of 'querygen' is not known"):
-        XqgStore(tmp_path / "s", str(model_dir)).index(rows)
-    XqgStore(tmp_path / "s", str(model_dir), language="en").index(rows)
+        XqgStore(tmp_path / "s", cls_of(model_dir)).index(rows)
+    XqgStore(tmp_path / "s", cls_of(model_dir), language="en").index(rows)
     assert Store([tmp_path / "s"]).queries == {"en": 2}
     with pytest.raises(XqgError, match="document 1: expected docno and text"):
-        XqgStore(tmp_path / "t", str(model_dir)).index([{"docid": "a"}])
+        XqgStore(tmp_path / "t", cls_of(model_dir)).index([{"docid": "a"}])
     build_index(Store([tmp_path / "s"]), tmp_path / "i", Fusion("mean", 0.4))
 
 

@@ -57,7 +57,7 @@ def test_no_file_stands_in_for_the_users_flag(
     build_index(Store([tmp_path / "store"]), tmp_path / "index", Fusion("mean", 0.5))
     for file in (tmp_path / "store/manifest.json", tmp_path / "index/xqg.json"):
         says_trust(file, "encoder")
-    (folder / "xqg_encoder.json").write_text('{"trust_remote_code": true}')
+    (folder / "xqg_encoder.json").write_text('{"pooling": "cls", "trust_remote_code": true}')
 
     assert not hasattr(Store([tmp_path / "store"]).encoder, "trust_remote_code")
     with pytest.raises(XqgError, match="say --trust-remote-code in this very command"):

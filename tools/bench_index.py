@@ -91,7 +91,7 @@ def write_store(
                     },
                 )
             )
-        writer.finish({"encoder": EncoderSpec("made").to_dict(), "probes": []})
+        writer.finish({"encoder": EncoderSpec("made", pooling="cls").to_dict(), "probes": []})
 
 
 def make_smoothing(words: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def make_index(path: Path, model: Path, passages: int) -> None:
     from pyserini_xqg.index.manifest import MANIFEST, index_manifest
     from pyserini_xqg.index.settings import Fusion
 
-    encoder = Encoder(EncoderSpec(str(model), query_max_length=LENGTH), device="cpu")
+    encoder = Encoder(EncoderSpec(str(model), pooling="cls", query_max_length=LENGTH), device="cpu")
     draw = np.random.default_rng(0)
     with OutputFolder(path, MANIFEST) as folder:
         writer = FlatIndexWriter(folder, {}, encoder.dimension)

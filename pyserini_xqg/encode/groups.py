@@ -263,12 +263,6 @@ def encoder_from(
     )
     encoder.check_sides()
     print(spec.described(encoder.longest), file=sys.stderr)
-    if "pooling" not in spec.sources:
-        print(
-            f"note: how {spec.model} pools is not known: taking Pyserini's default, cls, and "
-            "whatever else stands above as a default; see --preset, --pooling, --l2-norm, --prefix",
-            file=sys.stderr,
-        )
     if model.dimension not in (None, encoder.dimension):
         raise XqgError(
             f"--dimension {model.dimension}: {spec.model} has {encoder.dimension}; leave "

@@ -1,16 +1,17 @@
 """What computes the transformer: torch, or ONNX Runtime with a model exported from torch.
 
-The exported model is kept beside the original, under a name that is a fingerprint of its weights,
-its configuration and the libraries, so that it is made once and never taken for another's.
+The exported model is kept in our cache folder, under a name that is a fingerprint of the weights,
+the configuration, the model's own Python and the libraries, so that it is made once and never taken
+for another's. Never in the model's folder: a graph that came with a download would be run.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import inspect
 import json
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -115,7 +116,7 @@ def _cached(backend: str, make: Callable[[Any, Path, str], None], model: Any, na
             f"{name} has token vectors and no layers: there is nothing for --backend {backend} to "
             "compute; take --backend torch"
         )
-    folder = export_folder(name) / f"xqg-{backend}-{_fingerprint(model)}"
+    folder = cache_folder() / f"xqg-{backend}-{_fingerprint(model)}"
     file = folder / "model.onnx"
     if file.exists():
         return file
@@ -135,25 +136,29 @@ def _cached(backend: str, make: Callable[[Any, Path, str], None], model: Any, na
     return file
 
 
-def export_folder(name: str) -> Path:
-    """Where a model's exports are: in its own folder, if we may write there."""
-    if os.path.isdir(name) and os.access(name, os.W_OK):
-        return Path(name)
-    return cache_folder()
-
-
 def _fingerprint(model: Any) -> str:
-    """Of the weights as they were loaded, wherever from, the configuration, and the libraries."""
+    """Of the weights as they were loaded, wherever from, the configuration, code and libraries."""
     import torch
 
     config = {key: value for key, value in model.config.to_dict().items() if key[0] != "_"}
     libraries = {name: version(name) for name in ("torch", "transformers", "onnxruntime")}
     state = hashlib.blake2b(digest_size=16)
-    state.update(json.dumps([_RECIPE, config, libraries], sort_keys=True, default=str).encode())
+    facts = [_RECIPE, config, libraries, _own_code(model)]
+    state.update(json.dumps(facts, sort_keys=True, default=str).encode())
     for name, tensor in model.state_dict().items():
         state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         state.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
     return state.hexdigest()
+
+
+def _own_code(model: Any) -> list[str]:
+    """The source of the classes that came with the model."""
+    classes = sorted({type(part) for part in model.modules()}, key=lambda kind: kind.__qualname__)
+    return [
+        inspect.getsource(kind)
+        for kind in classes
+        if kind.__module__.partition(".")[0] == "transformers_modules"
+    ]
 
 
 def _export(model: Any, file: Path, name: str) -> None:

@@ -63,8 +63,8 @@ class Encoder:
     Raises
     ------
     XqgError
-        If the model cannot be loaded, or the device is not there, or cannot compute in the dtype
-        or with the backend.
+        If nobody says how the model pools, it cannot be loaded, or the device is not there, or
+        cannot compute in the dtype or with the backend.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Encoder:
         if isinstance(spec, str):
             model_folder(Named(spec, trust_remote_code=trust_remote_code))
             spec = EncoderSpec.resolve(spec)
+        spec.check_pooling()
         self.spec = spec
         self.batch_size = batch_size
         self.trust_remote_code = trust_remote_code

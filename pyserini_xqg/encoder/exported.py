@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pyserini_xqg.base.cache import cache_folder
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest, read_json, write_json
-from pyserini_xqg.encoder.backends import export_folder
 from pyserini_xqg.encoder.identity import identity
 from pyserini_xqg.encoder.onnx_model import OnnxModel
 from pyserini_xqg.encoder.tokens import CPU_TOKENS, Tokens, batches_of
@@ -104,8 +104,7 @@ def open_exported(spec: EncoderSpec, name: str, batch_size: int = 64) -> Exporte
         Its `identity`.
     batch_size : int
     """
-    folder = export_folder(spec.query_model or spec.model)
-    for path in folder.glob(f"xqg-{spec.backend}-*/topics-{name}.json"):
+    for path in cache_folder().glob(f"xqg-{spec.backend}-*/topics-{name}.json"):
         about = read_json(path)
         try:
             tokenizer = (path.parent / about["tokenizer"]).read_bytes()
@@ -186,4 +185,4 @@ def _at(hidden: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.fl
     return hidden[np.arange(len(hidden)), places]
 
 
-_POOL = {"cls": _cls, "mean": _mean, "last": _last}
+_POOL: dict[str | None, Any] = {"cls": _cls, "mean": _mean, "last": _last}

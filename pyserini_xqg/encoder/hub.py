@@ -89,6 +89,14 @@ def cached_folder(named: Named) -> Path | None:
     return None if is_path(named.name) else _in_cache(named)
 
 
+def name_in_cache(folder: str) -> str | None:
+    """The hub name of a folder in the hub's cache (``models--ORG--NAME/snapshots/COMMIT``)."""
+    place = Path(folder).absolute()
+    kind, _, name = place.parent.parent.name.partition("--")
+    in_cache = place.parent.name == "snapshots" and kind == "models"
+    return name.replace("--", "/", 1) if in_cache else None
+
+
 def _in_cache(named: Named) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError

@@ -14,8 +14,8 @@ from pyserini_xqg.encoder.spec import EncoderSpec
 
 _RECIPE = 2  # counts up when our own code gives other vectors for the same model and settings
 _LIBRARIES = ("torch", "transformers", "tokenizers", "onnxruntime", "sentencepiece")
-#: Folders inside a model's folder that are not part of it: our exports, and what training leaves.
-_OTHERS = (".", "xqg-onnx", "checkpoint-")
+#: Folders inside a model's folder that are not part of it: what training leaves.
+_OTHERS = (".", "checkpoint-")
 
 
 def identity(spec: EncoderSpec) -> str | None:

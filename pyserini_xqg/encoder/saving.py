@@ -121,7 +121,7 @@ def _write_parts(place: Path, source: Path, spec: EncoderSpec, encoder: Encoder)
 
     layers = read_folder(source).layers
     width = layers[0].size[0] if layers else encoder.dimension
-    mode = POOLING_NAMES[spec.pooling]
+    mode = POOLING_NAMES[str(spec.pooling)]
     flags = {f"pooling_mode_{flag}": flag.startswith(mode) for flag in _FLAGS}
     write_json(part("Pooling") / "config.json", {"word_embedding_dimension": width, **flags})
     for layer in layers:

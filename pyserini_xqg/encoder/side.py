@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -120,4 +120,4 @@ def _at(hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     return hidden.take_along_dim(places[:, None, None], dim=1)[:, 0]
 
 
-_POOL = {"cls": _cls, "mean": _mean, "last": _last}
+_POOL: Mapping[str | None, Any] = {"cls": _cls, "mean": _mean, "last": _last}

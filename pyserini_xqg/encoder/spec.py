@@ -11,8 +11,8 @@ from typing import Any
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.folder import read_folder
-from pyserini_xqg.encoder.hub import Named, cached_folder
-from pyserini_xqg.encoder.presets import BY_MODEL, PRESETS
+from pyserini_xqg.encoder.hub import Named, cached_folder, name_in_cache
+from pyserini_xqg.encoder.presets import BY_MODEL, PRESETS, Preset
 
 #: A model folder that holds this file needs no further settings.
 SPEC_FILE = "xqg_encoder.json"
@@ -37,8 +37,9 @@ class EncoderSpec:
         Hub name or folder.
     revision : str or None
         Revision on the hub.
-    pooling : {"cls", "mean", "last"}
-        How token vectors become one: the first, their mean, or the last that is not padding.
+    pooling : {"cls", "mean", "last", None}
+        How token vectors become one: the first, their mean, or the last that is not padding. None
+        where nobody says; such an encoder is not loaded.
     l2_norm : bool
         Scale every vector to length 1.
     dtype : {"float32", "bfloat16", "float16"}
@@ -63,7 +64,7 @@ class EncoderSpec:
 
     model: str
     revision: str | None = None
-    pooling: str = "cls"
+    pooling: str | None = None
     l2_norm: bool = False
     dtype: str = "float32"
     query_prefix: str = ""
@@ -86,7 +87,7 @@ class EncoderSpec:
             ("generated_queries_as", SIDES),
             ("backend", BACKENDS),
         ):
-            if getattr(self, name) not in choices:
+            if getattr(self, name) not in choices and (name, self.pooling) != ("pooling", None):
                 raise XqgError(
                     f"encoder {name}: {getattr(self, name)!r} is none of {', '.join(choices)}"
                 )
@@ -112,8 +113,8 @@ class EncoderSpec:
         preset : str or None
             A key of `presets.PRESETS`. Without one, the specification saved in the model's folder
             counts, else the preset of exactly that model, else what sentence-transformers saved
-            in the folder, else the defaults. Of a hub name the cache is read, not the network:
-            `pyserini_xqg.encoder.hub.model_folder` fills it.
+            in the folder, else the defaults; pooling has none. Of a hub name the cache is read,
+            not the network: `pyserini_xqg.encoder.hub.model_folder` fills it.
         **settings
             Fields that override those; None leaves a field alone.
 
@@ -132,8 +133,8 @@ class EncoderSpec:
             model = model or PRESETS[preset].model
         elif model is None:
             raise XqgError("no encoder: give --encoder (a hub name or a folder) or --preset")
-        elif model in BY_MODEL and not (Path(model) / SPEC_FILE).is_file():
-            base = BY_MODEL[model].settings
+        elif (known := _preset_of(model)) and not (Path(model) / SPEC_FILE).is_file():
+            base = known.settings
         elif (folder := cached_folder(Named(model, settings.get("revision")))) is not None:
             source = "folder"
             base = _saved(folder, pooling_given=settings.get("pooling") is not None)
@@ -162,6 +163,23 @@ class EncoderSpec:
         del values["sources"]
         return values
 
+    def check_pooling(self) -> None:
+        """Refuse an encoder of which nobody says how it pools.
+
+        Raises
+        ------
+        XqgError
+        """
+        if self.pooling is not None:
+            return
+        raise XqgError(
+            f"how {self.model} pools is not known, and the wrong pooling gives useless vectors: "
+            f"neither it (sentence-transformers' files, {SPEC_FILE}) nor a preset of its name "
+            f"says so{_hint(self.model)}. Give --pooling as its authors have it: mean (E5, "
+            "Contriever, MiniLM) or cls (BGE, mDPR); or write it into its folder, as "
+            f'{SPEC_FILE}: {{"pooling": "mean"}}'
+        )
+
     def described(self, longest: int | None = None) -> str:
         """Every setting that decides the vectors, and where it comes from, in one line.
 
@@ -170,7 +188,7 @@ class EncoderSpec:
         values = self.to_dict()
         of_each: dict[str, list[str]] = {}
         for name, value in values.items():
-            if name == "model" or (value is None and name in ("revision", "query_model")):
+            if name == "model" or value is None:
                 continue
             shown = f"{name} {json.dumps(value, ensure_ascii=False)}"
             if longest is not None and name.endswith("max_length") and value > longest:
@@ -198,6 +216,22 @@ def _check_known(spec: type[EncoderSpec], values: Mapping[str, Any], where: str)
             f"{where}: unknown encoder setting(s) {', '.join(unknown)}; a newer "
             "version of pyserini_xqg may have written it"
         )
+
+
+def _preset_of(model: str) -> Preset | None:
+    """The preset of exactly this model: by its name, or by its place in the hub's cache."""
+    return BY_MODEL.get(model) or BY_MODEL.get(name_in_cache(model) or "")
+
+
+def _hint(model: str) -> str:
+    """The preset of the model that this one was saved from: it may since have been trained."""
+    try:
+        config = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
+        known = BY_MODEL.get(config.get("_name_or_path"))
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError):
+        return ""
+    names = [name for name, preset in PRESETS.items() if preset is known]
+    return f"; it was saved from {known.model}: --preset {names[0]} if it is that" if known else ""
 
 
 def _saved(folder: Path, *, pooling_given: bool) -> dict[str, Any]:

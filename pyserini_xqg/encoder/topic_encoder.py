@@ -50,6 +50,7 @@ class TopicEncoder:
         keep: bool = True,
         trust_remote_code: bool = False,
     ) -> None:
+        spec.check_pooling()
         self.spec = spec
         self.device, self.batch_size = device, batch_size
         self._trust_remote_code = trust_remote_code

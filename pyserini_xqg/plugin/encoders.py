@@ -90,6 +90,7 @@ class XqgDocumentEncoder(DocumentEncoder):
         if spec is None:
             model_folder(Named(model_name, trust_remote_code=trust_remote_code))
             spec = EncoderSpec.resolve(model_name)
+        spec.check_pooling()  # what stock Pyserini passes is its default
         _check_agrees(spec, model_name, kwargs)
         self.encoder = Encoder(
             spec, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code

@@ -144,7 +144,7 @@ generated_queries_as
         if preset is not None and preset not in PRESETS:
             raise XqgError(f"--preset {preset!r} is none of {', '.join(PRESETS)}")
         spec = EncoderSpec.resolve(model)
-        known = preset is None and "pooling" in spec.sources
+        known = preset is None and spec.pooling is not None
         spec = spec if known else EncoderSpec(model)
         if spec.query_model is not None:
             raise XqgError(

@@ -10,7 +10,7 @@ import pytest
 from pyserini_xqg.base import output
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import refuse_existing
-from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.base.output import OutputFolder, read_finished
 
 PLAN = {"alpha": 0.1, "input": "abc"}
 
@@ -20,14 +20,15 @@ def files(path):
 
 
 def test_whole_only_at_the_end(tmp_path):
-    path = tmp_path / "out"
+    path = tmp_path / "of/my" / "out"
     with OutputFolder(path, "m.json") as folder:
         folder.start(PLAN, {"data": b"head"})
         folder.append(2, {"data": b"xx"})
         assert not path.exists()
+        assert (folder.rows, folder.blocks) == (2, 1)
         folder.finish({"rows": folder.rows}, {"data": b"HEAD"}, keep_log=False)
     assert files(path) == {"data": b"HEADxx", "m.json": b'{\n "rows": 2\n}\n'}
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["out"]
 
 
 def test_what_a_killed_process_left_beyond_its_last_block_is_cut_off(tmp_path):
@@ -71,6 +72,11 @@ def test_another_plan_is_refused_naming_what_changed(tmp_path):
         pytest.raises(XqgError, match=r"alpha was 0\.1, is now 0\.2\. Run the first command again"),
     ):
         folder.start({**PLAN, "alpha": 0.2}, {"data": b""})
+    with (
+        OutputFolder(tmp_path / "out", "m.json") as folder,
+        pytest.raises(XqgError, match=r'input was "abc", is now "a{76}\.\.\.\. Run'),
+    ):
+        folder.start({**PLAN, "input": "a" * 90}, {"data": b""})
     with OutputFolder(tmp_path / "out", "m.json", overwrite=True) as folder:
         folder.start({**PLAN, "alpha": 0.2}, {"data": b""})
 
@@ -150,3 +156,24 @@ def test_the_folder_that_this_runs_in_is_no_output(tmp_path, monkeypatch, path):
         with pytest.raises(XqgError, match="is the folder that this runs in"):
             refuse_existing(path, overwrite)
     assert (tmp_path / "inside" / "mine").exists()
+
+
+def test_what_is_no_finished_folder(tmp_path):
+    def read(folder):
+        return read_finished(folder, "m.json", 2, {"n": int}, what="store", made_by="encode")
+
+    with pytest.raises(XqgError, match=r"out is no store \(no m.json\); make one with encode$"):
+        read(tmp_path / "out")
+    (tmp_path / "out.partial").mkdir()
+    with pytest.raises(XqgError, match=r"out.partial is an unfinished one: run its command again$"):
+        read(tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    for content, message in (
+        ({"format": 1, "n": 1}, "out: format 1 of store, expected 2; make it again"),
+        ({"format": 2}, "out/m.json: .*'n'"),
+    ):
+        (tmp_path / "out/m.json").write_text(json.dumps(content))
+        with pytest.raises(XqgError, match=message):
+            read(tmp_path / "out")
+    (tmp_path / "out/m.json").write_text('{"format": 2, "n": 7}')
+    assert read(tmp_path / "out") == {"format": 2, "n": 7}

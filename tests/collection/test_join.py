@@ -234,3 +234,14 @@ def test_queries_of_one_language_and_in_tsv(write_jsonl, tmp_path):
     join = Join(corpus, [tsv], work, ignore_unknown=True)
     assert join.queries_of(["b"]) == [{"fi": ["one"]}]
     join.close()
+
+
+@pytest.mark.parametrize("other", ["d1", "d3"])
+def test_queries_that_change_under_our_hands(write_jsonl, work, other):
+    corpus = write_jsonl("c.jsonl", [{"docid": f"d{i}", "text": "t"} for i in (1, 2, 3)])
+    queries = write_jsonl("q.jsonl", [{"docid": "d2", "generated_queries": {"te": ["q"]}}])
+    join = Join(corpus, [queries], work)
+    queries.write_text(queries.read_text().replace("d2", other))
+    with pytest.raises(XqgError, match="q.jsonl:1: the file changed while it was read"):
+        join.queries_of(["d2"])
+    join.close()

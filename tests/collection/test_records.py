@@ -77,6 +77,8 @@ def test_broken_passages(content, message):
 def test_contents_must_hold_the_fields():
     with pytest.raises(XqgError, match=r"holds 3 fields separated by '\\n', expected 2 \(title te"):
         parse_passage(line(id="a", contents="a\nb\nc"), "c.jsonl:1", TITLED)
+    with pytest.raises(XqgError, match=r"holds 1 fields separated by '\\n', expected 2"):
+        parse_passage(line(id="a", contents="a"), "c.jsonl:1", TITLED)
 
 
 @pytest.mark.parametrize(
@@ -146,3 +148,10 @@ def test_what_was_found_is_cut_where_it_is_long():
 def test_the_byte_that_is_not_utf8_is_counted_from_one():
     with pytest.raises(XqgError, match=r"not UTF-8 \(byte 12 of the line\)"):
         parse_passage(b'{"docid": "\xff"}', "c.jsonl:9", TEXT)
+
+
+@pytest.mark.parametrize("scores", [[0.5], {"fi": [0.5]}, "x"])
+def test_scores_have_the_languages_of_the_queries(scores):
+    row = {"docid": "a", "generated_queries": {"te": ["q"]}, "scores": scores}
+    with pytest.raises(XqgError, match="q.jsonl:4: expected 'scores' to be an object of lists by"):
+        parse_queries(line(**row), "q.jsonl:4")

@@ -173,7 +173,7 @@ def test_shards_together_are_the_whole(large, encoder, tmp_path):
 
 
 def test_nan_from_an_encoder_names_the_passage(corpus_and_queries, model_dir, tmp_path):
-    broken = Encoder(EncoderSpec(str(model_dir)), device="cpu")
+    broken = Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu")
     broken.encode_passages = lambda texts, titles=None: np.full(
         (len(texts), 16), np.nan, np.float32
     )
@@ -195,7 +195,8 @@ def test_bad_input_is_one_line_and_status_2(corpus_and_queries, model_dir, tmp_p
     with open(queries, "a") as file:
         file.write('{"docid": "nobody", "generated_queries": {}}\n')
     said = run("input", "--corpus", corpus, "output", "--embeddings", tmp_path / "s",
-               "encoder", "--encoder", model_dir, "xqg", "--queries", queries)  # fmt: skip
+               "encoder", "--encoder", model_dir, "--pooling", "cls",
+               "xqg", "--queries", queries)  # fmt: skip
     assert said.returncode == 2
     assert (
         said.stderr.strip()
@@ -219,7 +220,7 @@ def test_options_that_do_not_fit(corpus_and_queries, model_dir, tmp_path, more, 
     corpus, queries = corpus_and_queries
     more = [str(queries) if word == "Q" else word for word in more]
     command = ["input", "--corpus", corpus, "output", "--embeddings", tmp_path / "s",
-               "encoder", "--encoder", model_dir, *more]  # fmt: skip
+               "encoder", "--encoder", model_dir, "--pooling", "cls", *more]  # fmt: skip
     with pytest.raises(XqgError, match=message):
         main([str(word) for word in command])
     assert not (tmp_path / "s").exists()

@@ -109,7 +109,7 @@ def test_a_dry_run_writes_nothing(corpus_and_queries, model_dir, tmp_path, capsy
     before = sorted(tmp_path.iterdir())
     words = ["input", "--corpus", str(corpus), "--shard-num", "3",
              "output", "--embeddings", str(tmp_path / "s"), "--price-per-hour", "2",
-             "encoder", "--encoder", str(model_dir), "--device", "cpu",
+             "encoder", "--encoder", str(model_dir), "--pooling", "cls", "--device", "cpu",
              "xqg", "--queries", str(queries)]  # fmt: skip
     main([*words[:6], "--dry-run", *words[6:]])
     said = capsys.readouterr().out.splitlines()

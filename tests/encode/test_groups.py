@@ -67,11 +67,9 @@ def options_of(command):
 
 
 def test_where_settings_come_from_is_said_before_the_work(model_dir, tmp_path, capsys):
-    encoder_from(options_of(f"--encoder {model_dir} --device cpu --max-length 40"))
-    line, note = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith(f'encoder {model_dir}; default: pooling "cls", ')
-    assert line.endswith("; given: max_length 40")
-    assert note.startswith(f"note: how {model_dir} pools is not known: taking Pyserini's default")
+    encoder_from(options_of(f"--encoder {model_dir} --device cpu --max-length 40 --pooling cls"))
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f'encoder {model_dir}; given: pooling "cls", max_length 40; default: ')
     encoder_from(options_of(f"--encoder {model_dir} --device cpu --pooling mean --l2-norm"))
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert 'given: pooling "mean", l2_norm true' in line
@@ -80,6 +78,12 @@ def test_where_settings_come_from_is_said_before_the_work(model_dir, tmp_path, c
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert 'folder: pooling "mean", l2_norm true' in line
     assert "note:" not in line
+
+
+def test_pooling_that_nobody_says_is_refused_before_the_model_is_loaded(model_dir, monkeypatch):
+    monkeypatch.setattr("pyserini_xqg.encoder.loading.load_model", None)
+    with pytest.raises(XqgError, match=f"how {model_dir} pools is not known.*Give --pooling"):
+        encoder_from(options_of(f"--encoder {model_dir} --device cpu"))
 
 
 def test_one_side_of_dpr_is_refused_before_the_work(model_dir, tmp_path):

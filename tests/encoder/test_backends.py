@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import threading
 import time
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 from texts import TEXTS
 
+from pyserini_xqg.base.cache import cache_folder
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.encoder import backends
-from pyserini_xqg.encoder.backends import BACKENDS, _cached, _fingerprint, export_folder
+from pyserini_xqg.encoder.backends import BACKENDS, _cached, _fingerprint
 from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.index.settings import Fusion
@@ -25,11 +28,19 @@ def cosines(a, b):
 
 
 @pytest.fixture(scope="module")
-def exported(model_dir, tmp_path_factory):
-    """A copy of the model's folder, with its exported models once a test has asked for them."""
+def cache(tmp_path_factory):
+    """Where exported models go, once a test has asked for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSERINI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield Path(os.environ["PYSERINI_CACHE"])
+
+
+@pytest.fixture(scope="module")
+def exported(model_dir, cache):
+    """The model's folder, where its exports may be used."""
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnx")
-    return shutil.copytree(model_dir, tmp_path_factory.mktemp("onnx") / "model")
+    return model_dir
 
 
 @pytest.fixture
@@ -46,7 +57,7 @@ def fake(monkeypatch, model_dir):
 
 @pytest.mark.parametrize(("backend", "least"), [("onnx", 0.999999), ("onnx-int8", 0.99)])
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
-def test_vectors_are_those_of_torch(exported, encoder, backend, least, pooling):
+def test_vectors_are_those_of_torch(exported, cache, backend, least, pooling):
     plain = Encoder(EncoderSpec(str(exported), pooling=pooling), device="cpu")
     other = Encoder(EncoderSpec(str(exported), pooling=pooling, backend=backend))
     expected, vectors = plain.encode_queries(TEXTS), other.encode_queries(TEXTS)
@@ -56,12 +67,13 @@ def test_vectors_are_those_of_torch(exported, encoder, backend, least, pooling):
     assert np.array_equal(vectors, other.encode_queries(TEXTS))
     long = [" ".join(["w1 w2 w3"] * n) for n in (30, 5)]  # other shapes than it was exported with
     assert cosines(plain.encode_passages(long), other.encode_passages(long)).min() > least
-    assert list(exported.glob(f"xqg-{backend}-*/model.onnx"))
-    assert not list(exported.glob("*.partial"))
+    assert list(cache.glob(f"xqg-{backend}-*/model.onnx"))
+    assert not list(cache.glob("*.partial"))
+    assert not list(exported.glob("xqg-*"))
 
 
 def test_an_exported_model_is_made_once(exported, monkeypatch):
-    spec = EncoderSpec(str(exported), backend="onnx")
+    spec = EncoderSpec(str(exported), pooling="cls", backend="onnx")
     Encoder(spec)
     monkeypatch.setitem(sys.modules, "onnx", None)  # not installed where it only runs
     assert Encoder(spec).encode_queries(["w1"]).shape == (1, 16)
@@ -74,7 +86,7 @@ def test_an_index_is_opened_with_the_backend_that_made_it(exported, corpus_and_q
     from pyserini_xqg.plugin import XqgQueryEncoder
 
     corpus, queries = corpus_and_queries
-    encoder = Encoder(EncoderSpec(str(exported), backend="onnx-int8"))
+    encoder = Encoder(EncoderSpec(str(exported), pooling="cls", backend="onnx-int8"))
     encode_corpus(corpus, tmp_path / "i", encoder, queries=[queries], to_faiss=Fusion("mean", 0.5))
     opened = XqgQueryEncoder(tmp_path / "i")
     assert opened.encoder.spec.backend == "onnx-int8"
@@ -95,15 +107,34 @@ def test_the_fingerprint_tells_weights_and_settings_apart(fake):
     assert len({first, other, _fingerprint(fake)}) == 3
 
 
-def test_where_it_is_kept(model_dir, monkeypatch, tmp_path):
-    assert export_folder(str(model_dir)) == model_dir
-    monkeypatch.setenv("PYSERINI_CACHE", str(tmp_path))
-    assert export_folder("org/model") == tmp_path
-    monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert export_folder(str(model_dir)) == tmp_path
-    monkeypatch.delenv("PYSERINI_CACHE")
+def test_the_models_own_python_is_in_the_fingerprint(fake, monkeypatch):
+    """Changed, it may compute something else from the same weights."""
+    first = _fingerprint(fake)
+    monkeypatch.setattr(type(fake), "__module__", "transformers_modules.m.mine")
+    monkeypatch.setattr("inspect.getsource", lambda kind: "class One: ...")
+    one = _fingerprint(fake)
+    monkeypatch.setattr("inspect.getsource", lambda kind: "class Other: ...")
+    assert len({first, one, _fingerprint(fake)}) == 3
+
+
+def test_a_graph_that_came_with_a_model_is_not_run(fake, model_dir, monkeypatch, tmp_path):
+    """Whoever made the folder knows the name, too: it follows from the weights."""
+    monkeypatch.setenv("PYSERINI_CACHE", str(tmp_path / "cache"))
+    folder = shutil.copytree(model_dir, tmp_path / "model")
+    theirs = folder / f"xqg-onnx-{_fingerprint(fake)}" / "model.onnx"
+    theirs.parent.mkdir()
+    theirs.write_text("theirs")
+    (theirs.parent / "topics-0.json").write_text("{}")
+    file = _cached("onnx", lambda model, file, name: file.write_text("ours"), fake, str(folder))
+    assert file.read_text() == "ours"
+    assert file.parent.parent == tmp_path / "cache"
+
+
+def test_where_it_is_kept(monkeypatch):
+    monkeypatch.delenv("PYSERINI_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "/home/x")
-    assert str(export_folder("org/model")) == "/home/x/.cache/pyserini_xqg"
+    assert str(cache_folder()) == "/home/x/.cache/pyserini_xqg"
 
 
 @pytest.mark.parametrize("backend", ["onnx", "onnx-int8"])
@@ -118,7 +149,8 @@ def test_an_encoder_without_layers_is_refused(tmp_path, backend):
     assert sorted(tiny.rglob("*")) == before
 
 
-def test_two_at_once_make_it_once(fake, tmp_path):
+def test_two_at_once_make_it_once(fake, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYSERINI_CACHE", str(tmp_path))
     made, files = [], []
 
     def make(model, file, name):
@@ -139,7 +171,9 @@ def test_two_at_once_make_it_once(fake, tmp_path):
     assert files[0].read_text() == "whole"
 
 
-def test_what_was_half_made_is_never_taken(fake, tmp_path):
+def test_what_was_half_made_is_never_taken(fake, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYSERINI_CACHE", str(tmp_path))
+
     def breaks(model, file, name):
         file.write_text("half")
         raise OSError("No space left on device")
@@ -187,7 +221,7 @@ def test_what_cannot_be_exported_is_refused(fake, monkeypatch, tmp_path):
 
 def test_only_on_the_cpu(model_dir):
     with pytest.raises(XqgError, match="--backend onnx is for the CPU, not for cuda:0"):
-        Encoder(EncoderSpec(str(model_dir), backend="onnx"), device="cuda:0")
+        Encoder(EncoderSpec(str(model_dir), pooling="cls", backend="onnx"), device="cuda:0")
 
 
 def test_packed_layers_give_the_same_and_are_left_where_they_cannot_be(fake, monkeypatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from threading import Event
 
@@ -63,7 +64,10 @@ def test_long_texts_go_in_smaller_batches_on_the_cpu(model_dir, monkeypatch):
 
     torch.set_num_threads(1)
     monkeypatch.setattr("pyserini_xqg.encoder.encoder.CPU_TOKENS", 20)
-    encoder, shapes = Encoder(EncoderSpec(str(model_dir)), device="cpu", batch_size=3), []
+    encoder, shapes = (
+        Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu", batch_size=3),
+        [],
+    )
     forward = encoder._query_side.backend
     monkeypatch.setattr(
         encoder._query_side,
@@ -79,7 +83,7 @@ def test_long_texts_go_in_smaller_batches_on_the_cpu(model_dir, monkeypatch):
 
 
 def test_an_accelerator_takes_as_many_tokens_whatever_the_lengths(model_dir):
-    spec = EncoderSpec(str(model_dir), max_length=10, query_max_length=4)
+    spec = EncoderSpec(str(model_dir), pooling="cls", max_length=10, query_max_length=4)
     encoder = Encoder(spec, device="cpu", batch_size=2)
     encoder.device = "cuda:0"  # asked for its batches only
     lengths = np.array([1, 10, 5, 10, 2, 1, 5, 7, 3])
@@ -88,7 +92,7 @@ def test_an_accelerator_takes_as_many_tokens_whatever_the_lengths(model_dir):
 
 
 def test_parts_change_nothing(model_dir, monkeypatch):
-    encoder = Encoder(EncoderSpec(str(model_dir), add_sep=True), device="cpu")
+    encoder = Encoder(EncoderSpec(str(model_dir), pooling="cls", add_sep=True), device="cpu")
     titles = [f"w{number}" for number in range(len(TEXTS))]
     whole = encoder.encode_queries(TEXTS), encoder.encode_passages(TEXTS, titles)
     monkeypatch.setattr("pyserini_xqg.encoder.encoder._PART", 4)
@@ -99,7 +103,7 @@ def test_parts_change_nothing(model_dir, monkeypatch):
 
 def test_the_next_part_is_tokenized_while_this_one_is_encoded(model_dir, monkeypatch):
     monkeypatch.setattr("pyserini_xqg.encoder.encoder._PART", 2)
-    encoder = Encoder(EncoderSpec(str(model_dir)), device="cpu")
+    encoder = Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu")
     side, begun, awaited = encoder._query_side, [Event() for _ in range(3)], []
     tokenize, forward, said = side.tokenize, side.forward, iter(begun)
 
@@ -138,7 +142,7 @@ def test_empty_input(encoder):
 
 
 def test_titles_prefixes_and_pairs(model_dir):
-    spec = EncoderSpec(str(model_dir), passage_prefix="w50 ", query_prefix="w51 ")
+    spec = EncoderSpec(str(model_dir), pooling="cls", passage_prefix="w50 ", query_prefix="w51 ")
     encoder = Encoder(spec, device="cpu")
 
     def check(vector, text, pair=None):
@@ -157,7 +161,7 @@ def test_titles_prefixes_and_pairs(model_dir):
 
 
 def test_lengths(model_dir):
-    spec = EncoderSpec(str(model_dir), query_max_length=4, max_length=6,
+    spec = EncoderSpec(str(model_dir), pooling="cls", query_max_length=4, max_length=6,
                        generated_queries_as="passage")  # fmt: skip
     encoder, long = Encoder(spec, device="cpu"), "w1 w2 w3 w4 w5 w6 w7 w8"
     for vector, length in (
@@ -171,14 +175,14 @@ def test_lengths(model_dir):
 
 def test_a_text_longer_than_the_model_can_read_is_cut(model_dir):
     with pytest.warns(UserWarning, match="--max-length 5000: .* reads 64 tokens at most"):
-        encoder = Encoder(EncoderSpec(str(model_dir), max_length=5000), device="cpu")
+        encoder = Encoder(EncoderSpec(str(model_dir), pooling="cls", max_length=5000), device="cpu")
     long = " ".join(["w1 w2 w3"] * 100)
     expected = one_by_one(model_dir, long, "cls", max_length=64)
     assert encoder.encode_passages([long])[0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_l2_norm(model_dir):
-    encoder = Encoder(EncoderSpec(str(model_dir), l2_norm=True), device="cpu")
+    encoder = Encoder(EncoderSpec(str(model_dir), pooling="cls", l2_norm=True), device="cpu")
     assert np.linalg.norm(encoder.encode_queries(TEXTS), axis=1) == pytest.approx(1, abs=1e-6)
 
 
@@ -191,7 +195,9 @@ def test_two_models(model_dir, tmp_path):
     with torch.no_grad():
         model.embeddings.word_embeddings.weight.mul_(-1)
     model.save_pretrained(tmp_path)
-    encoder = Encoder(EncoderSpec(str(model_dir), query_model=str(tmp_path)), device="cpu")
+    encoder = Encoder(
+        EncoderSpec(str(model_dir), pooling="cls", query_model=str(tmp_path)), device="cpu"
+    )
     assert encoder.encode_passages(["w1"])[0] == pytest.approx(
         one_by_one(model_dir, "w1", "cls"), abs=1e-5
     )
@@ -201,7 +207,7 @@ def test_two_models(model_dir, tmp_path):
 
 
 def test_bfloat16_is_close(model_dir, encoder):
-    half = Encoder(EncoderSpec(str(model_dir), dtype="bfloat16"), device="cpu")
+    half = Encoder(EncoderSpec(str(model_dir), pooling="cls", dtype="bfloat16"), device="cpu")
     a, b = encoder.encode_queries(TEXTS), half.encode_queries(TEXTS)
     assert b.dtype == np.float32
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
@@ -211,13 +217,13 @@ def test_bfloat16_is_close(model_dir, encoder):
 
 def test_what_is_refused(model_dir, tmp_path):
     with pytest.raises(XqgError, match="no such model folder: /nowhere/model"):
-        Encoder(EncoderSpec("/nowhere/model"))
+        Encoder(EncoderSpec("/nowhere/model", pooling="cls"))
     with pytest.raises(XqgError, match="cannot load the encoder"):
-        Encoder(EncoderSpec(str(tmp_path)))
+        Encoder(EncoderSpec(str(tmp_path), pooling="cls"))
     with pytest.raises(XqgError, match="float16 on the CPU"):
-        Encoder(EncoderSpec(str(model_dir), dtype="float16"), device="cpu")
+        Encoder(EncoderSpec(str(model_dir), pooling="cls", dtype="float16"), device="cpu")
     with pytest.raises(XqgError, match="--batch-size 0: expected at least 1"):
-        Encoder(EncoderSpec(str(model_dir)), batch_size=0)
+        Encoder(EncoderSpec(str(model_dir), pooling="cls"), batch_size=0)
 
 
 @pytest.mark.parametrize(("pooling", "l2_norm"), [("cls", False), ("mean", True)])
@@ -241,8 +247,13 @@ def test_same_vectors_as_pyserinis_own(model_dir, pooling, l2_norm):
     assert ours.encode_queries(texts) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_name_alone_is_what_is_known_of_it(model_dir):
-    by_name, by_spec = Encoder(str(model_dir)), Encoder(EncoderSpec(str(model_dir)))
+def test_a_name_alone_is_what_is_known_of_it(model_dir, tmp_path):
+    with pytest.raises(XqgError, match="pools is not known"):
+        Encoder(str(model_dir))
+    folder = shutil.copytree(model_dir, tmp_path / "m")
+    (folder / "xqg_encoder.json").write_text('{"pooling": "mean"}')
+    by_name = Encoder(str(folder))
+    by_spec = Encoder(EncoderSpec(str(folder), pooling="mean"))
     np.testing.assert_array_equal(by_name.encode_queries(TEXTS), by_spec.encode_queries(TEXTS))
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,20 +23,27 @@ TEXTS = ["w1 w2", "", "w3 w4 w5 w6 w7 w8", " ".join(f"w{i}" for i in range(50)),
 
 
 @pytest.fixture(scope="module")
-def once(model_dir, tmp_path_factory):
-    """A folder with its export, which takes long to make."""
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSERINI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield Path(os.environ["PYSERINI_CACHE"])
+
+
+@pytest.fixture(scope="module")
+def once(model_dir, cache, tmp_path_factory):
+    """A folder whose export, which takes long to make, is in the cache."""
     pytest.importorskip("onnxscript", reason="needed to export a model")
     folder = tmp_path_factory.mktemp("exported") / "model"
     shutil.copytree(model_dir, folder)
-    Encoder(EncoderSpec(str(folder), backend="onnx"))
+    Encoder(EncoderSpec(str(folder), pooling="cls", backend="onnx"))
     return folder
 
 
 @pytest.fixture
-def folder(once, tmp_path):
-    """A copy with the export, which no light encoder has been made of yet."""
+def folder(once, cache, tmp_path):
+    """A copy, which no light encoder has been made of yet."""
     shutil.copytree(once, tmp_path / "model")
-    for path in tmp_path.glob("model/xqg-onnx-*/topics-*"):
+    for path in cache.glob("xqg-onnx-*/topics-*"):
         path.unlink()
     return tmp_path / "model"
 
@@ -49,7 +57,7 @@ def folder(once, tmp_path):
 def test_the_vectors_are_those_of_torch(folder, settings, padding):
     config = folder / "tokenizer_config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "padding_side": padding}))
-    spec = EncoderSpec(str(folder), backend="onnx", **settings)
+    spec = EncoderSpec(str(folder), **{"pooling": "cls", "backend": "onnx", **settings})
     encoder = Encoder(spec, batch_size=2)
     light = open_exported(spec, identity(spec), batch_size=2)
     for length in (None, 7, 5000):
@@ -62,13 +70,13 @@ def test_the_vectors_are_those_of_torch(folder, settings, padding):
 
 
 def test_torch_is_not_imported(folder):
-    spec = EncoderSpec(str(folder), backend="onnx")
+    spec = EncoderSpec(str(folder), pooling="cls", backend="onnx")
     expected = Encoder(spec).encode_queries(TEXTS)
     script = (
         "import json, sys\n"
         "from pyserini_xqg.encoder.spec import EncoderSpec\n"
         "from pyserini_xqg.encoder.topic_encoder import TopicEncoder\n"
-        "encoder = TopicEncoder(EncoderSpec(sys.argv[1], backend='onnx'))\n"
+        "encoder = TopicEncoder(EncoderSpec(sys.argv[1], pooling='cls', backend='onnx'))\n"
         "print(json.dumps(encoder.encode_queries(json.loads(sys.argv[2])).tolist()))\n"
         "print(sorted({'torch', 'transformers'} & {*sys.modules}))"
     )
@@ -82,11 +90,11 @@ def test_torch_is_not_imported(folder):
 
 
 @pytest.mark.parametrize("change", ["weights", "export", "tokenizer", "no tokenizer", "setting"])
-def test_what_changed_is_computed_by_torch(folder, change):
-    spec = EncoderSpec(str(folder), backend="onnx")
+def test_what_changed_is_computed_by_torch(folder, cache, change):
+    spec = EncoderSpec(str(folder), pooling="cls", backend="onnx")
     Encoder(spec)
     assert open_exported(spec, identity(spec)) is not None
-    (about,) = folder.glob("xqg-onnx-*/topics-*.json")
+    (about,) = cache.glob("xqg-onnx-*/topics-*.json")
     tokenizer = about.parent / json.loads(about.read_text())["tokenizer"]
     if change == "weights":
         os.utime(folder / "model.safetensors")
@@ -105,6 +113,6 @@ def test_what_changed_is_computed_by_torch(folder, change):
 
 def test_an_encoder_that_has_more_to_it(folder, monkeypatch):
     monkeypatch.setitem(exporteds._POOL, "cls", exporteds._POOL["mean"])
-    spec = EncoderSpec(str(folder), backend="onnx")
+    spec = EncoderSpec(str(folder), pooling="cls", backend="onnx")
     Encoder(spec)
     assert open_exported(spec, identity(spec)) is None

@@ -107,10 +107,12 @@ def test_a_hub_that_does_not_answer_is_asked_once(cache, monkeypatch, status):
 
 def test_what_the_cache_holds_needs_no_hub(cache, model_dir):
     with pytest.raises(XqgError, match="the hub does not answer"):
-        Encoder(EncoderSpec("org/model"), device="cpu")
+        Encoder(EncoderSpec("org/model", pooling="cls"), device="cpu")
     fill(cache, model_dir)
-    found = Encoder(EncoderSpec("org/model"), device="cpu").encode_queries(["w1 w2"])
-    expected = Encoder(EncoderSpec(str(model_dir)), device="cpu").encode_queries(["w1 w2"])
+    found = Encoder(EncoderSpec("org/model", pooling="cls"), device="cpu").encode_queries(["w1 w2"])
+    expected = Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu").encode_queries(
+        ["w1 w2"]
+    )
     assert (found == expected).all()
 
 

@@ -26,7 +26,7 @@ TEXTS = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w10 w11"]
 
 
 def load(folder, **given):
-    return Encoder(EncoderSpec(str(folder), **given), device="cpu")
+    return Encoder(EncoderSpec(str(folder), **{"pooling": "cls", **given}), device="cpu")
 
 
 def adapter(folder):
@@ -231,7 +231,7 @@ def test_a_device_that_is_not_there(model_dir, device):
     if device == "cuda:0" and torch.cuda.is_available():
         pytest.skip("it is there")
     with pytest.raises(XqgError, match=f"--device {device}: no such device; there is cpu"):
-        Encoder(EncoderSpec(str(model_dir)), device=device)
+        Encoder(EncoderSpec(str(model_dir), pooling="cls"), device=device)
 
 
 @pytest.fixture(scope="module")
@@ -311,7 +311,7 @@ def test_a_models_own_code_runs_only_where_the_user_says_so(model_dir, tmp_path)
     with pytest.raises(XqgError, match="--trust-remote-code"):
         load_config(Named(str(folder)))
     assert not (tmp_path / "ran").exists()
-    trusted = Encoder(EncoderSpec(str(folder)), device="cpu", trust_remote_code=True)
+    trusted = Encoder(EncoderSpec(str(folder), pooling="cls"), device="cpu", trust_remote_code=True)
     assert (tmp_path / "ran").exists()
     expected = load(model_dir).encode_queries(TEXTS)
     assert np.array_equal(trusted.encode_queries(TEXTS), expected)

@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.encoder import Encoder
-from pyserini_xqg.encoder.probes import check_probes, make_probes
+from pyserini_xqg.encoder.probes import check_probes, compare, make_probes
 from pyserini_xqg.encoder.spec import EncoderSpec
 
 TEXTS = {"te": "w1 w2 w3", "und": "w4 w5 w6 w7"}
@@ -15,7 +16,7 @@ TEXTS = {"te": "w1 w2 w3", "und": "w4 w5 w6 w7"}
 
 @pytest.fixture
 def probes(model_dir):
-    encoder = Encoder(EncoderSpec(str(model_dir)), device="cpu")
+    encoder = Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu")
     return json.loads(json.dumps(make_probes(encoder, TEXTS)))
 
 
@@ -30,8 +31,16 @@ def changed_copy(model_dir, path, change):
 
 
 def test_the_same_encoder_passes(model_dir, probes):
-    check_probes(Encoder(EncoderSpec(str(model_dir)), device="cpu", batch_size=1), probes, "index")
-    check_probes(Encoder(EncoderSpec(str(model_dir), dtype="bfloat16"), device="cpu"), probes, "i")
+    check_probes(
+        Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu", batch_size=1),
+        probes,
+        "index",
+    )
+    check_probes(
+        Encoder(EncoderSpec(str(model_dir), pooling="cls", dtype="bfloat16"), device="cpu"),
+        probes,
+        "i",
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +52,7 @@ def test_the_same_encoder_passes(model_dir, probes):
     ],
 )
 def test_the_part_that_differs_is_named(model_dir, probes, settings, part):
-    encoder = Encoder(replace(EncoderSpec(str(model_dir)), **settings), device="cpu")
+    encoder = Encoder(replace(EncoderSpec(str(model_dir), pooling="cls"), **settings), device="cpu")
     with pytest.raises(XqgError, match=f"index was built with another encoder .*differs is {part}"):
         check_probes(encoder, probes, "index")
     assert encoder.spec.pooling == settings.get("pooling", "cls")  # left as it was
@@ -56,7 +65,9 @@ def test_other_weights(model_dir, probes, tmp_path):
         with torch.no_grad():
             model.encoder.layer[1].output.dense.weight.mul_(-1)
 
-    encoder = Encoder(EncoderSpec(changed_copy(model_dir, tmp_path, change)), device="cpu")
+    encoder = Encoder(
+        EncoderSpec(changed_copy(model_dir, tmp_path, change), pooling="cls"), device="cpu"
+    )
     with pytest.raises(XqgError, match="What differs is the weights"):
         check_probes(encoder, probes, "index")
 
@@ -65,3 +76,22 @@ def test_other_dimension(encoder, probes):
     short = [{**probe, "vector": probe["vector"][:8]} for probe in probes]
     with pytest.raises(XqgError, match="vectors of dimension 8; the encoder .* has 16"):
         check_probes(encoder, short, "index")
+
+
+def test_cosines_and_lengths_by_hand():
+    one = np.array([[0.5, 0], [0, 0], [0, 0], [3, 0], [0.1, 0]], dtype=np.float32)
+    other = np.array([[-0.25, 0], [0, 0], [1, 0], [0, 0], [0.3, 0.4]], dtype=np.float32)
+    cosines, ratio = compare(one, other)
+    assert cosines == pytest.approx([-1, 1, 0, 0, 0.6])
+    assert ratio == pytest.approx(3.6 / 1.75)
+    assert compare(one[:0], other[:0])[1] == 1.0
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_other_tokens(encoder, probes, change):
+    other = [
+        {**p, "vector": [-x for x in p["vector"]], "tokens": [t + change for t in p["tokens"]]}
+        for p in probes
+    ]
+    with pytest.raises(XqgError, match="differs is the tokenizer or the query prefix"):
+        check_probes(encoder, other, "index")

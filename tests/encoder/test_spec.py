@@ -22,7 +22,39 @@ def test_preset_by_name_and_by_exact_model():
 
 def test_a_name_that_only_resembles_a_preset_finds_none():
     # stock Pyserini takes this one for ANCE ("fin-ance"), and castorini/mdpr-... for DPR
-    assert EncoderSpec.resolve("my-org/finance-e5") == EncoderSpec("my-org/finance-e5")
+    spec = EncoderSpec.resolve("my-org/finance-e5")
+    assert spec == EncoderSpec("my-org/finance-e5")
+    with pytest.raises(XqgError, match="how my-org/finance-e5 pools is not known.*--pooling"):
+        spec.check_pooling()
+
+
+def test_a_folder_in_the_hubs_cache_has_its_name(tmp_path):
+    """As transformers leaves it, without the files of sentence-transformers."""
+    folder = tmp_path / "models--intfloat--multilingual-e5-small" / "snapshots" / "0a1b"
+    folder.mkdir(parents=True)
+    spec = EncoderSpec.resolve(str(folder))
+    assert (spec.pooling, spec.query_prefix, spec.sources["pooling"]) == (
+        "mean", "query: ", "preset",
+    )  # fmt: skip
+    other = tmp_path / "models--intfloat--multilingual-e5-small" / "0a1b"
+    other.mkdir()
+    assert EncoderSpec.resolve(str(other)).pooling is None
+
+
+def test_pooling_is_never_guessed(tmp_path):
+    (tmp_path / "config.json").write_text('{"_name_or_path": "facebook/mcontriever"}')
+    with pytest.raises(XqgError, match=r"from facebook/mcontriever: --preset mcontriever if it is"):
+        EncoderSpec.resolve(str(tmp_path)).check_pooling()
+    for said in ('{"_name_or_path": ["x"]}', "[]", "{"):  # which loading refuses
+        (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+        spec = EncoderSpec.resolve(str(tmp_path))
+        (tmp_path / "config.json").write_text(said)
+        with pytest.raises(XqgError, match=r"says so\. Give --pooling as its authors have it"):
+            spec.check_pooling()
+    (tmp_path / "xqg_encoder.json").write_text('{"l2_norm": true}')
+    with pytest.raises(XqgError, match="pools is not known"):
+        EncoderSpec.resolve(str(tmp_path)).check_pooling()
+    EncoderSpec.resolve(str(tmp_path), pooling="cls").check_pooling()
 
 
 def test_the_papers_settings():
@@ -64,7 +96,7 @@ def test_what_is_refused(settings, message):
 
 
 def test_a_specification_from_before_there_were_backends_is_torch():
-    older = EncoderSpec("m").to_dict()
+    older = EncoderSpec("m", pooling="cls").to_dict()
     del older["backend"]
     assert EncoderSpec.from_dict(older, "x").backend == "torch"
 

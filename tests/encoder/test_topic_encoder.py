@@ -53,7 +53,7 @@ def no_model(monkeypatch):
 
 
 def test_the_second_time_no_model_is_loaded(model, no_model):
-    spec = EncoderSpec(str(model))
+    spec = EncoderSpec(str(model), pooling="cls")
     plain = Encoder(spec, device="cpu")
     first = TopicEncoder(spec, device="cpu")
     made = [first.encode_queries(TEXTS), first.encode_queries(["w5 w6 w7"], 3),
@@ -76,7 +76,7 @@ def test_the_second_time_no_model_is_loaded(model, no_model):
 
 
 def test_only_new_texts_are_encoded(model, monkeypatch):
-    encoder = TopicEncoder(EncoderSpec(str(model)), device="cpu")
+    encoder = TopicEncoder(EncoderSpec(str(model), pooling="cls"), device="cpu")
     encoder.encode_queries(["w1", "w2"])
     asked = []
     stock = Encoder.encode_queries
@@ -95,7 +95,7 @@ def test_only_new_texts_are_encoded(model, monkeypatch):
      {"passage_prefix": "p: "}, {"dtype": "bfloat16"}],
 )  # fmt: skip
 def test_other_settings_are_another_encoder(model, settings):
-    spec = EncoderSpec(str(model))
+    spec = EncoderSpec(str(model), pooling="cls")
     other = replace(spec, **settings)
     assert identity(spec) != identity(other)
     TopicEncoder(spec, device="cpu").encode_queries(TEXTS)
@@ -113,7 +113,7 @@ def exchange(path, content):
 
 
 def test_exchanged_weights_are_another_encoder(model):
-    spec = EncoderSpec(str(model))
+    spec = EncoderSpec(str(model), pooling="cls")
     before = TopicEncoder(spec, device="cpu").encode_queries(TEXTS)
     weights = model / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -126,7 +126,7 @@ def test_exchanged_weights_are_another_encoder(model):
 
 
 def test_an_exchanged_tokenizer_is_another_encoder(model):
-    spec = EncoderSpec(str(model))
+    spec = EncoderSpec(str(model), pooling="cls")
     before = TopicEncoder(spec, device="cpu").encode_queries(TEXTS)
     tokenizer = model / "tokenizer.json"
     content = tokenizer.read_bytes()
@@ -138,11 +138,9 @@ def test_an_exchanged_tokenizer_is_another_encoder(model):
 
 
 def test_what_else_makes_another_encoder(model, tmp_path, monkeypatch):
-    spec = EncoderSpec(str(model))
+    spec = EncoderSpec(str(model), pooling="cls")
     one = identity(spec)
     assert one == identity(spec)
-    (model / "xqg-onnx-1").mkdir()
-    (model / "xqg-onnx-1/model.onnx").touch()
     (model / "checkpoint-10").mkdir()
     (model / "checkpoint-10/model.safetensors").touch()
     (model / "nowhere").symlink_to(tmp_path / "nowhere")
@@ -159,11 +157,11 @@ def test_what_else_makes_another_encoder(model, tmp_path, monkeypatch):
     five = identity(untied)
     assert len({one, two, three, four, five}) == 5
     assert identity(replace(spec, model=str(tmp_path / "nowhere"))) is None
-    assert identity(EncoderSpec("nobody/has-this-model")) is None
+    assert identity(EncoderSpec("nobody/has-this-model", pooling="cls")) is None
 
 
 def test_files_that_change_while_they_are_read(model, cache, monkeypatch):
-    spec = EncoderSpec(str(model))
+    spec = EncoderSpec(str(model), pooling="cls")
     encoder = TopicEncoder(spec, device="cpu")
     os.utime(model / "config.json")
     vectors = encoder.encode_queries(TEXTS)
@@ -172,7 +170,7 @@ def test_files_that_change_while_they_are_read(model, cache, monkeypatch):
 
 
 def test_it_can_be_switched_off(model, cache, monkeypatch):
-    spec = EncoderSpec(str(model))
+    spec = EncoderSpec(str(model), pooling="cls")
     TopicEncoder(spec, device="cpu", keep=False).encode_queries(TEXTS)
     monkeypatch.setenv("XQG_TOPIC_CACHE", "off")
     TopicEncoder(spec, device="cpu").encode_queries(TEXTS)
@@ -182,7 +180,7 @@ def test_it_can_be_switched_off(model, cache, monkeypatch):
 @pytest.fixture
 def index(model, corpus_and_queries, tmp_path):
     corpus, queries = corpus_and_queries
-    encoder = Encoder(EncoderSpec(str(model)), device="cpu")
+    encoder = Encoder(EncoderSpec(str(model), pooling="cls"), device="cpu")
     encode_corpus(corpus, tmp_path / "store", encoder, queries=[queries])
     build_index(Store([tmp_path / "store"]), tmp_path / "i", Fusion("mean", 0.5))
     return tmp_path / "i"

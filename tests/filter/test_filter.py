@@ -178,7 +178,7 @@ def test_scores_are_kept_and_thresholds_change_without_a_model(run, write_jsonl,
         {"docid": f"d{i}", "generated_queries": {"fi": [f"w{i + j}" for j in range(5)]}}
         for i in range(20)
     ])  # fmt: skip
-    scored = run([queries], corpus, "--encoder", model_dir, "--device", "cpu")
+    scored = run([queries], corpus, "--encoder", model_dir, "--pooling", "cls", "--device", "cpu")
     assert left(scored) == left(map(json.loads, queries.read_text().splitlines()))
     again = write_jsonl("scored.jsonl", scored)
     flat = sorted(
@@ -202,7 +202,8 @@ def test_scores_are_kept_and_thresholds_change_without_a_model(run, write_jsonl,
             )
             == best
         )
-        assert rows == run([queries], corpus, *options, "--encoder", model_dir, "--overwrite")
+        assert rows == run([queries], corpus, *options, "--encoder", model_dir, "--pooling", "cls",
+                           "--overwrite")  # fmt: skip
     with pytest.raises(XqgError, match="passage 'd0': its queries in fi have no scores"):
         run([queries], corpus, "--min-score", "1", "--overwrite")
 
@@ -239,6 +240,7 @@ def dear(write_jsonl, model_dir, encoder, tmp_path, monkeypatch):
     for module in (relevance, round_trip):
         monkeypatch.setattr(module, "batches", lambda items, size=8: batches(items, size))
     return [queries], corpus, "--deduplicate", "--max-shared", 2, "--encoder", model_dir, \
+        "--pooling", "cls", \
         "--keep-fraction", 0.7, "--round-trip", tmp_path / "index", "--device", "cpu"  # fmt: skip
 
 
@@ -311,7 +313,7 @@ from pyserini_xqg.encoder.spec import EncoderSpec
 corpus, queries, model = sys.argv[3:]
 torch.set_num_threads(1)
 relevance.batches = lambda items: batches(items, 64)
-scorer = relevance.EncoderScorer(Encoder(EncoderSpec(model), device="cpu"))
+scorer = relevance.EncoderScorer(Encoder(EncoderSpec(model, pooling="cls"), device="cpu"))
 
 def work(output):
     filter_queries([queries], corpus, output, max_shared=3, keep_fraction=0.5, scorer=scorer)
@@ -358,7 +360,8 @@ def test_packed_both_ways(run, write_jsonl, tmp_path):
 
 def test_encode_reads_what_came_out(run, write_jsonl, encoder, tmp_path):
     public = write_jsonl("public.jsonl", PUBLIC)
-    run([public], public, "--deduplicate", "--script", "--encoder", encoder.spec.model)
+    run([public], public, "--deduplicate", "--script", "--encoder", encoder.spec.model,
+        "--pooling", "cls")  # fmt: skip
     join = Join(public, [tmp_path / "out.jsonl"], tmp_path)
     assert join.counts == {"fi": 4, "te": 1}
     join.close()

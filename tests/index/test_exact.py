@@ -61,3 +61,37 @@ def test_all_else_is_the_indexs_own(vectors):
     assert (index.d, index.ntotal) == (24, 3000)
     assert np.array_equal(index.reconstruct_n(5, 2), vectors[5:7])
     assert not hasattr(index, "hnsw")
+
+
+class Proposing:
+    """An index of one component whose own scores are off by `errors` last places, row by row."""
+
+    def __init__(self, errors):
+        self.ntotal, self.asked = len(errors), []
+        self.scores = np.float32(1) - np.array(errors, dtype=np.float32) * np.float32(2**-24)
+
+    def search(self, vectors, k):
+        self.asked.append(k)
+        order = np.argsort(-self.scores, kind="stable")[:k]
+        return self.scores[None, order], order[None]
+
+    def reconstruct_batch(self, rows):
+        return np.ones((len(rows), 1), dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("errors", "asked"),
+    [
+        # Three roundings at most: the last one proposed, off by three, may tie with one that is
+        # not proposed; off by four it is below all that could.
+        ([0] * 78 + [3, 3], [79, 80]),
+        ([0] * 78 + [4, 4], [79]),
+        ([0] * 79 + [4], [79, 80]),
+    ],
+)
+def test_it_is_asked_again_where_rounding_could_hide_a_row(errors, asked):
+    index = Proposing(errors)
+    scores, rows = ExactIndex(index).search(np.ones((1, 1), dtype=np.float32), 12)
+    assert index.asked == asked  # a quarter and 64 more than are wanted
+    assert rows.tolist() == [[*range(12)]]
+    assert scores.tolist() == [[1.0] * 12]

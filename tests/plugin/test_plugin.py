@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -53,13 +54,21 @@ def topics(tmp_path):
     return path
 
 
-def test_the_document_encoder_is_the_stores_path(index, corpus_and_queries, model_dir):
+@pytest.fixture(scope="module")
+def model(model_dir, tmp_path_factory):
+    """The model, with what says how it pools."""
+    folder = shutil.copytree(model_dir, tmp_path_factory.mktemp("said") / "model")
+    (folder / "xqg_encoder.json").write_text('{"pooling": "cls"}')
+    return str(folder)
+
+
+def test_the_document_encoder_is_the_stores_path(index, corpus_and_queries, model, model_dir):
     corpus = [json.loads(line) for line in corpus_and_queries[0].read_text().splitlines()]
     queries = {
         row["docid"]: row["generated_queries"]
         for row in map(json.loads, corpus_and_queries[1].read_text().splitlines())
     }
-    encoder = XqgDocumentEncoder(str(model_dir), device="cpu", fusion=Fusion("paper", 0.01))
+    encoder = XqgDocumentEncoder(model, device="cpu", fusion=Fusion("paper", 0.01))
     fused = encoder.encode(
         texts=[row["text"] for row in corpus],
         queries=[queries[row["docid"]] for row in corpus],
@@ -68,16 +77,18 @@ def test_the_document_encoder_is_the_stores_path(index, corpus_and_queries, mode
     stored = faiss.read_index(str(index / "index"))
     assert fused == pytest.approx(stored.reconstruct_n(0, stored.ntotal), abs=1e-5)
     with pytest.raises(XqgError, match="pooling 'mean': .* which says 'cls'; leave it out"):
-        XqgDocumentEncoder(str(model_dir), device="cpu", pooling="mean", l2_norm=True)
+        XqgDocumentEncoder(model, device="cpu", pooling="mean", l2_norm=True)
+    with pytest.raises(XqgError, match="pools is not known"):  # what stock passes is its default
+        XqgDocumentEncoder(str(model_dir), device="cpu", pooling="cls")
     plain = encoder.encode(["w1"])
     assert plain == pytest.approx(encoder.encoder.encode_passages(["w1"]), abs=1e-6)
     with pytest.raises(XqgError, match="1 mappings of queries for 2 texts"):
         encoder.encode(["w1", "w2"], queries=[{}])
     with pytest.raises(XqgError, match="give --method"):
-        XqgDocumentEncoder(str(model_dir), device="cpu").encode(["w1"], queries=[{"te": ["w2"]}])
+        XqgDocumentEncoder(model, device="cpu").encode(["w1"], queries=[{"te": ["w2"]}])
 
 
-def test_the_document_encoder_smooths(model_dir, tmp_path, encoder, corpus_and_queries):
+def test_the_document_encoder_smooths(model, tmp_path, encoder, corpus_and_queries):
     """What it gives is what the index of the same maps holds, and passages may have no queries."""
     import faiss
 
@@ -89,9 +100,7 @@ def test_the_document_encoder_smooths(model_dir, tmp_path, encoder, corpus_and_q
         row["docid"]: row["generated_queries"]
         for row in map(json.loads, corpus_and_queries[1].read_text().splitlines())
     }
-    document_encoder = XqgDocumentEncoder(
-        str(model_dir), device="cpu", fusion=fusion, maps=tmp_path / "i"
-    )
+    document_encoder = XqgDocumentEncoder(model, device="cpu", fusion=fusion, maps=tmp_path / "i")
     docids, texts = [row["docid"] for row in rows], [row["text"] for row in rows]
     of = [queries[docid] for docid in docids]
     fused = document_encoder.encode(texts, queries=of, docids=docids)
@@ -108,9 +117,9 @@ def test_the_document_encoder_smooths(model_dir, tmp_path, encoder, corpus_and_q
         document_encoder.encode(["w1"], queries=[{"fi": ["w2"]}])
     for more in ({"fusion": fusion}, {"maps": tmp_path / "i"}):
         with pytest.raises(XqgError, match="maps: the two go together, as in fusion=Fusion"):
-            XqgDocumentEncoder(str(model_dir), device="cpu", **more)
+            XqgDocumentEncoder(model, device="cpu", **more)
     with pytest.raises(XqgError, match="expected a Fusion"):
-        XqgDocumentEncoder(str(model_dir), device="cpu", fusion="mean")
+        XqgDocumentEncoder(model, device="cpu", fusion="mean")
 
 
 def test_the_query_encoder_in_a_stock_searcher(index):
@@ -124,8 +133,6 @@ def test_the_query_encoder_in_a_stock_searcher(index):
 
 
 def test_the_query_encoder_on_a_model_folder(model_dir, tmp_path, encoder):
-    import shutil
-
     with pytest.raises(XqgError, match="use --encoder-class auto"):
         XqgQueryEncoder(model_dir)
     shutil.copytree(model_dir, tmp_path / "m")
@@ -147,8 +154,8 @@ def test_what_stock_pyserini_guesses_from_a_name_is_nobodys_wish(index, tmp_path
     XqgQueryEncoder(tmp_path / "contriever-xqg", pooling="mean", l2_norm=False)
 
 
-def test_the_writer_leaves_a_whole_index_or_none(model_dir, tmp_path, encoder):
-    document_encoder = XqgDocumentEncoder(str(model_dir), device="cpu", fusion=Fusion("mean", 0.5))
+def test_the_writer_leaves_a_whole_index_or_none(model, tmp_path, encoder):
+    document_encoder = XqgDocumentEncoder(model, device="cpu", fusion=Fusion("mean", 0.5))
     texts, queries = ["w1", "w2 w3"], [{"te": ["w4"]}, {"te": []}]
     batch = {
         "id": ["007", "12#3"], "text": texts, "queries": queries,
@@ -278,8 +285,6 @@ def test_pseudo_relevance_feedback(index, topics, tmp_path):
 
 
 def test_the_stock_encode_command(corpus_and_queries, model_dir, tmp_path, encoder):
-    import shutil
-
     shutil.copytree(model_dir, tmp_path / "m")
     (tmp_path / "m/xqg_encoder.json").write_text('{"pooling": "mean"}')
     stock("pyserini.encode", "input", "--corpus", corpus_and_queries[0], "--fields", "text",

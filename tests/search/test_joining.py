@@ -36,7 +36,7 @@ def searchers(model_dir, tmp_path_factory):
             print(json.dumps({"docid": docid, "text": text}), file=corpus)
             queries = {"te": [f"w{i} w{i + 3}"], "en": [f"w{i + 30}"]}
             print(json.dumps({"docid": docid, "generated_queries": queries}), file=out)
-    encoder = Encoder(EncoderSpec(str(model_dir), query_max_length=8), device="cpu")
+    encoder = Encoder(EncoderSpec(str(model_dir), pooling="cls", query_max_length=8), device="cpu")
     encode_corpus(folder / "corpus.jsonl", folder / "store", encoder,
                   queries=[folder / "queries.jsonl"])  # fmt: skip
     store = Store([folder / "store"])
@@ -115,7 +115,9 @@ def test_the_mean_is_normalised_where_the_encoder_normalises(model_dir):
     from pyserini_xqg.encoder.encoder import Encoder
     from pyserini_xqg.encoder.spec import EncoderSpec
 
-    spec = EncoderSpec(str(model_dir), l2_norm=True, query_prefix="w5 ", passage_prefix="w6 ")
+    spec = EncoderSpec(
+        str(model_dir), pooling="cls", l2_norm=True, query_prefix="w5 ", passage_prefix="w6 "
+    )
     encoder = Encoder(spec, device="cpu")
     (found,) = mean_vectors(encoder, [EXPANDED._replace(expansions=(PASSAGE,))])
     encoder.use(replace(spec, query_prefix="", passage_prefix=""))

@@ -39,7 +39,13 @@ def write(path, made, shard=0, dtype="float32", keep=False, model="m"):
                              languages=LANGUAGES, dtype=dtype, keep_queries=keep)  # fmt: skip
         for block in made:
             writer.append(block)
-        writer.finish({"encoder": EncoderSpec(model).to_dict(), "shard": [shard, 2], "inputs": {}})
+        writer.finish(
+            {
+                "encoder": EncoderSpec(model, pooling="cls").to_dict(),
+                "shard": [shard, 2],
+                "inputs": {},
+            }
+        )
 
 
 def same(read, made, rtol=0.0):
@@ -122,7 +128,7 @@ def test_a_shard_from_before_a_setting_existed(tmp_path):
     for order in ("ab", "ba"):
         store = Store([tmp_path / name for name in order])
         assert store.passages == 2 * ROWS
-        assert store.manifest["encoder"] == EncoderSpec("m").to_dict()
+        assert store.manifest["encoder"] == EncoderSpec("m", pooling="cls").to_dict()
     manifest["encoder"]["backend"] = "onnx"
     (tmp_path / "a/manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(XqgError, match="b does not belong to .*a: encoder is"):

@@ -188,7 +188,7 @@ def test_the_first_loss_is_the_formulas_and_small_batches_do_not_change_it(model
     rows, epochs = schedule(examples, 3, 8, seed=0)
     draws = Draws(examples, 2, seed=0)
     batch = [draws.texts(*draw) for draw in zip(rows[:8], epochs[:8], strict=True)]
-    encoder = Encoder(EncoderSpec(str(model), **read), device="cpu")
+    encoder = Encoder(EncoderSpec(str(model), pooling="cls", **read), device="cpu")
     queries = encoder.encode_queries([texts[0] for texts in batch])
     passages = encoder.encode_passages([texts[n] for n in (1, 2, 3) for texts in batch])
     exponents = np.exp(0.5 * (queries @ passages.T).astype(np.float64))

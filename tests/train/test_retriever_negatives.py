@@ -65,7 +65,8 @@ def indexes(model_dir, corpus_and_queries, tmp_path):
     encode([
         "input", "--corpus", str(corpus), "--fields", "title", "text",
         "output", "--embeddings", str(tmp_path / "dense"), "--to-faiss",
-        "encoder", "--encoder", str(model_dir), "--fields", "title", "text", "--device", "cpu",
+        "encoder", "--encoder", str(model_dir), "--pooling", "cls", "--fields", "title", "text",
+        "--device", "cpu",
     ])  # fmt: skip
     return str(tmp_path / "bm25"), str(tmp_path / "dense")
 

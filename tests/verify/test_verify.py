@@ -198,8 +198,8 @@ def write(path, vectors, docids=None, sums=None):
         writer = StoreWriter(folder, {}, rows=n, dimension=d, languages=["te"])
         writer._cast = lambda rows: rows.astype("<f4").tobytes()  # what the writer would refuse
         writer.append(Block(docids, vectors, {"te": sums}, {"te": np.zeros(n, np.int32)}))
-        writer.finish({"encoder": EncoderSpec("m").to_dict(), "shard": [0, 1], "inputs": {},
-                       "probes": []})  # fmt: skip
+        encoder = EncoderSpec("m", pooling="cls").to_dict()
+        writer.finish({"encoder": encoder, "shard": [0, 1], "inputs": {}, "probes": []})
 
 
 def test_odd_vectors(tmp_path):
