@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.collection.runs import Run, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.encoder.hub import add_trust_option
@@ -135,7 +134,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if (args.weight is None) != all(on_dev) or any(on_dev) != all(on_dev):
         raise XqgError("give --weight, or --dev-topics and --dev-qrels to choose it on")
     output = Path(args.output)
-    refuse_existing(output, args.overwrite)
     args.dense, args.sparse = at_hand(args.dense), at_hand(args.sparse)
     check_sides(args.dense, args.sparse)
     both = (args.dense, args.sparse)

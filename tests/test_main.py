@@ -152,3 +152,27 @@ def test_an_error_comes_first():
         "error: unrecognized arguments: --hits 3",
         "see: python -m pyserini_xqg.index --help",
     ]
+
+
+def test_an_output_that_is_there_is_refused_before_any_work(tmp_path):
+    parser = Parser(prog="p")
+    for option in ("--overwrite", "--dry-run"):
+        parser.add_argument(option, action="store_true")
+    parser.add_argument("--output")
+    parser.add_argument("--engine", default="local")
+    (tmp_path / "there").touch()
+    there = ["--output", str(tmp_path / "there")]
+    with pytest.raises(XqgError, match="there exists; give another name, or --overwrite"):
+        parser.parse_args(there)
+    for more in (["--overwrite"], ["--dry-run"], ["--engine", "ray"]):
+        parser.parse_args([*there, *more])
+    parser.parse_args(["--output", str(tmp_path / "new")])
+    parser.parse_args([])
+
+
+def test_each_command_that_overwrites_looks_first():
+    """By its option's name: an output is called --output, but by encode, which looks by itself."""
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if '"--overwrite", action' in text and path.name != "groups.py":
+            assert '"--output"' in text, path

@@ -9,11 +9,16 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn, cast
 
+from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.base.progress import be_quiet
 
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that shows an example and every default, and says errors first.
+
+    An ``--output`` that is there is refused before any work where the command has ``--overwrite``,
+    unless that is given, or nothing is written: ``--dry-run``. Ray's shards have names of their
+    own.
 
     Parameters
     ----------
@@ -39,6 +44,17 @@ class Parser(argparse.ArgumentParser):
             )
             shown = "example:\n  " + " \\\n      ".join(lines)
             self.epilog = f"{self.epilog}\n\n{shown}" if self.epilog else shown
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse has it; every way of parsing comes through here."""
+        given, rest = super().parse_known_args(args, namespace)
+        there = vars(given)
+        written = there.get("output") and there.get("overwrite") is False
+        if written and not there.get("dry_run") and there.get("engine") != "ray":
+            refuse_existing(there["output"], overwrite=False)
+        return given, rest
 
     def format_help(self) -> str:
         """The help, with what must be given in its first line, and not all that may be."""

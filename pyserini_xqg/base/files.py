@@ -166,7 +166,9 @@ def parsed_rows(
 
 
 def refuse_around(path: str | Path) -> None:
-    """Refuse an output that is the working folder, or one around it: replacing it loses all.
+    """Refuse an output whose replacement, or that of what is around it, loses more than itself.
+
+    That is the working folder, one around it, and one inside a store, an index or a trained model.
 
     Raises
     ------
@@ -177,6 +179,27 @@ def refuse_around(path: str | Path) -> None:
             f"{str(path)!r} is the folder that this runs in, or one around it; give the name of a "
             "new one, such as " + str(Path(path) / "NAME")
         )
+
+    for around in Path(path).resolve().parents:
+        for name in _MANIFESTS:
+            if _is_manifest(around / name):
+                raise XqgError(
+                    f"{path} is inside {around}, which is one whole ({name}) and is moved, checked "
+                    f"and replaced as one; give a name outside it, such as {around}-NAME"
+                )
+
+
+#: Of stores and trained models, and of indexes.
+_MANIFESTS = ("manifest.json", "xqg.json")
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether a file is one of ours: others may be called so."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and isinstance(found.get("format"), int)
 
 
 def refuse_existing(path: str | Path, overwrite: bool) -> None:
@@ -208,6 +231,26 @@ def write_json(path: Path, value: Any) -> None:
         file.write("\n")
 
 
+def parsed_json(content: str | bytes) -> Any:
+    """JSON in which no object has a key twice: of two values Python takes the last in silence.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        For anything else.
+    """
+    return json.loads(content, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found
+
+
 def read_json(path: Path) -> Any:
     """Read JSON that this package wrote.
 
@@ -217,7 +260,7 @@ def read_json(path: Path) -> Any:
         If the file is damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parsed_json(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise XqgError(f"{path}: damaged ({error}); build it again") from None
 

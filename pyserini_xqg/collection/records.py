@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import parsed_json
 from pyserini_xqg.collection.languages import check_language_of_row
 
 DOCID_FIELDS = ("docid", "id", "_id")
@@ -66,7 +67,7 @@ def parse_json(line: bytes, where: str) -> dict[str, Any]:
         If the line is not UTF-8, not JSON, or not an object; `where` names file and line.
     """
     try:
-        row = json.loads(line.decode("utf-8-sig"))
+        row = parsed_json(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise XqgError(
             f"{where}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"

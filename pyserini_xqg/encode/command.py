@@ -35,14 +35,16 @@ def encode_here(groups: Groups) -> None:
     if output.price_per_hour is not None and not output.dry_run:
         raise XqgError("output --price-per-hour goes with --dry-run")
 
-    from pyserini_xqg.base.files import input_files
+    from pyserini_xqg.base.files import input_files, refuse_existing
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import shard_range
     from pyserini_xqg.collection.sources import check_corpus
     from pyserini_xqg.encode.check_backend import check_backend
     from pyserini_xqg.encode.estimate import estimate
 
-    # A missing file is found before a model is loaded.
+    # What is there, and what is not, is found before a model is loaded.
+    if not (output.dry_run or model.check_backend):
+        refuse_existing(output.embeddings, output.overwrite)
     if source.corpus is not None:
         check_corpus(source.corpus)
     for path in xqg.queries if xqg else ():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import parsed_json
 from pyserini_xqg.base.names import check_names
 
 #: sentence-transformers' names of the poolings that we compute.
@@ -230,6 +230,6 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parsed_json(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
         raise XqgError(f"{path}: damaged, or missing ({error})") from None

@@ -17,6 +17,8 @@ _BUFFERS = (
     ".attention.bias",
     "num_batches_tracked",
 )
+#: What models raise that take other inputs than token ids.
+_NOT_ASKED = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, NotImplementedError)
 #: Heads of pre-training under names that the heads of transformers do not have (any more).
 _OLD_HEADS = ("pooler", "cls", "lm_head", "mlm", "lm_loss", "predictions")
 #: Heads of transformers, by the lists of the models that have them.
@@ -90,6 +92,52 @@ def check_weights(
         )
 
 
+#: Models of more weights take too long on the CPU to be asked.
+_MOST_ASKED = 2_000_000_000
+
+
+def check_output(model: Any, named: Named, output: Callable[[Any, Any], Any]) -> None:
+    """Refuse a model that makes the same of all texts, as one does whose weights are zero.
+
+    Parameters
+    ----------
+    model : transformers model
+        As loaded, on the CPU.
+    named : Named
+    output : callable
+        As `check_weights` takes it.
+
+    Raises
+    ------
+    XqgError
+    """
+    import torch
+
+    try:
+        if model.num_parameters() > _MOST_ASKED:
+            return
+        words = model.get_input_embeddings().num_embeddings
+        with torch.inference_mode():
+            found = output(model, torch.tensor(unlike_texts(words)))
+    except _NOT_ASKED:
+        return
+    if all_alike(found.float()):
+        raise named.error(
+            "it gives the same output for different texts: its weights are zero, or damaged; "
+            "fetch it again"
+        )
+
+
+def unlike_texts(words: int) -> list[list[int]]:
+    """Token ids of three texts that have nothing in common, for a vocabulary of so many."""
+    return [[(first + step) % words for step in range(8)] for first in (5, words // 3, words // 2)]
+
+
+def all_alike(outputs: Any) -> bool:
+    """Whether outputs, a tensor of shape (n, ...), differ by no more than rounding."""
+    return bool((outputs - outputs[:1]).abs().max() <= 1e-6 * outputs.abs().max())
+
+
 def used_by(output: Callable[[Any, Any], Any], model: Any, names: Sequence[str]) -> set[str]:
     """Those of a model's weights that its output depends on, as its gradient says.
 
@@ -117,7 +165,7 @@ def used_by(output: Callable[[Any, Any], Any], model: Any, names: Sequence[str])
                 weight.requires_grad_(True)
             total = output(model, ids).float().sum()
             found = torch.autograd.grad(total, asked, allow_unused=True)
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
+    except _NOT_ASKED:
         return set(names)
     used = {kind for kind, gradient in zip(kinds, found, strict=True) if gradient is not None}
     return others | {name for name in names if _pattern(name) in used}

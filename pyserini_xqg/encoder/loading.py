@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.encoder.hub import Named, model_folder
-from pyserini_xqg.encoder.judging import check_weights
+from pyserini_xqg.encoder.judging import check_output, check_weights
 from pyserini_xqg.encoder.weights import check_adapter, check_files, check_pointers
 
 
@@ -124,8 +124,8 @@ def load_model(
     Raises
     ------
     XqgError
-        If it cannot be loaded, if weights that are used are missing, of another shape or left
-        over, and if the tokenizer is another model's.
+        If it cannot be loaded, if weights that are used are missing, of another shape, left over,
+        twice there or zero, and if the tokenizer is another model's.
     """
     import transformers
 
@@ -137,6 +137,7 @@ def load_model(
         auto, named, folder, output_loading_info=True, ignore_mismatched_sizes=True
     )
     check_weights(model.eval(), info, named, kind.output, own_heads_only=kind.own_heads_only)
+    check_output(model, named, kind.output)
     if tokenizer is not None:
         check_tokenizer(tokenizer, model, named)
     return model

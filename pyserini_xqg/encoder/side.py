@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.hub import Named
+from pyserini_xqg.encoder.judging import all_alike, unlike_texts
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.encoder.tokens import Tokens
 from pyserini_xqg.encoder.transformer import load_encoder
@@ -42,6 +44,33 @@ class Side:
                 f"a {type(transformer).__name__} gives no vector for each token of a text "
                 f"({reason}); expected a text encoder"
             ) from None
+        self._check_vectors(transformer)
+
+    def _check_vectors(self, transformer: Any) -> None:
+        """Refuse an encoder whose vectors are no numbers, or the same for all texts."""
+        try:
+            texts = unlike_texts(transformer.get_input_embeddings().num_embeddings)
+        except (AttributeError, NotImplementedError, TypeError):  # of characters, or bytes
+            return
+        special = set(self.tokenizer.all_special_ids)
+        ids = self.tokenize(["a"], None, 8).ids.tolist()  # of which some stand in every text
+        start = list(takewhile(special.__contains__, ids))
+        end = (
+            list(takewhile(special.__contains__, ids[::-1]))[::-1] if len(start) < len(ids) else []
+        )
+        limit = (self.longest or 512) - len(start) - len(end)
+        whole = [[*start, *text[: max(limit, 1)], *end] for text in texts]
+        vectors = self.forward(Tokens.of(whole), np.arange(len(whole))).cpu()
+        if not vectors.isfinite().all():
+            raise self.named.error(
+                f"its vectors are no numbers (NaN or infinity) in {self.spec.dtype}: its weights "
+                "are damaged, or overflow (see --dtype)"
+            )
+        if all_alike(vectors):
+            raise self.named.error(
+                f"it gives one and the same vector for different texts (pooling "
+                f"{self.spec.pooling}): its weights are zero or damaged, or it pools otherwise"
+            )
 
     def check_side(self, side: str, spec: EncoderSpec) -> None:
         """Refuse texts of the side that the model was not trained for."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import parsed_json
 from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.folder import read_folder
 from pyserini_xqg.encoder.hub import Named, cached_folder, name_in_cache
@@ -259,7 +260,7 @@ def _saved(folder: Path, *, pooling_given: bool) -> dict[str, Any]:
 
 def _read_spec(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parsed_json(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise XqgError(f"{path}: damaged ({error})") from None
     if not isinstance(values, dict):

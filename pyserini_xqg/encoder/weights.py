@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import parsed_json
 
 _POINTER = b"version https://git-lfs"
 #: A file of weights alone, or the list of several, in the order in which transformers looks.
@@ -69,10 +69,15 @@ def weight_files(folder: Path) -> list[Path]:
         If there are none, or one that a list names is missing.
     """
     for name in _SINGLE:
-        if (folder / name).is_file():
-            return [folder / name]
-        if (folder / (name + _LIST)).is_file():
-            return _listed(folder, folder / (name + _LIST))
+        single, listing = folder / name, folder / (name + _LIST)
+        listed = _listed(folder, listing) if listing.is_file() else []
+        if single.is_file() and listed and listed != [single]:
+            raise XqgError(
+                f"{folder} holds weights twice, as {name} and as {listing.name} lists them, of "
+                "which one may be older: move one of the two out of it"
+            )
+        if listed or single.is_file():
+            return listed or [single]
     there = sorted(path.name for path in folder.iterdir() if path.is_file())
     raise XqgError(
         f"{folder}: no weights; expected {' or '.join(_SINGLE)}, found "
@@ -82,7 +87,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _listed(folder: Path, listing: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads(listing.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(parsed_json(listing.read_text(encoding="utf-8"))["weight_map"].values()))
         files = [folder / name for name in names]
     except _DAMAGED as error:
         raise XqgError(f"{listing}: damaged ({error!r}); fetch it again") from None
@@ -108,7 +113,7 @@ def check_header(file: Path) -> Mapping[str, Any]:
         try:
             if length > size - 8:
                 raise ValueError("its header is longer than the file")
-            header: dict[str, Any] = json.loads(opened.read(length))
+            header: dict[str, Any] = parsed_json(opened.read(length))
             header.pop("__metadata__", None)
             end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
             if end != size - 8 - length:

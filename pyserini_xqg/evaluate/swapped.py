@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import refuse_existing, written_whole
+from pyserini_xqg.base.files import written_whole
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.shards import BLOCK
 
@@ -106,7 +106,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", required=True, metavar="JSONL", help="queries to encode, index")
     parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
-    refuse_existing(args.output, args.overwrite)
     made = swap_queries(args.corpus, args.queries, args.output)
     print(
         f"{args.output}: {made.passages} passages with the queries of the next one of their title "

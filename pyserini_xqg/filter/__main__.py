@@ -35,8 +35,8 @@ def filter_here(args: argparse.Namespace) -> None:
     from pyserini_xqg.base.files import input_files, refuse_existing, write_json
 
     report = Path(args.report) if args.report else None
-    for path in (Path(args.output), *([report] if report else [])):
-        refuse_existing(path, args.overwrite)
+    if report:
+        refuse_existing(report, args.overwrite)
 
     from pyserini_xqg.collection.sources import check_corpus
     from pyserini_xqg.filter.pipeline import filter_queries

@@ -7,8 +7,20 @@ from collections.abc import Sequence
 from html import unescape
 
 from pyserini_xqg.collection.scripts import in_scripts_of, normalise
-from pyserini_xqg.generate.listed import items_of, unlisted, without_answers, without_opening
-from pyserini_xqg.generate.noise import has_marks, without_fences, without_marks, without_thoughts
+from pyserini_xqg.generate.listed import (
+    is_mark,
+    items_of,
+    unlisted,
+    without_answers,
+    without_opening,
+)
+from pyserini_xqg.generate.noise import (
+    has_marks,
+    is_code,
+    without_fences,
+    without_marks,
+    without_thoughts,
+)
 from pyserini_xqg.generate.refusals import has_question_mark, is_refusal
 from pyserini_xqg.generate.shapes import OTHER, from_json, looks_like_json
 
@@ -95,7 +107,10 @@ def parse_answer(
             return "refusal"
         found = items_of(found, count)
         found = _without_chatter(found, count, questions)
-    queries = unlisted([_tidy(item) for item in found], language)
+    items = list(map(_tidy, found))
+    if any(map(is_code, items)):
+        return "code"
+    queries = unlisted(items, language)
     if questions:
         queries = without_answers(queries)
     queries = list(map(_tidy, queries))
@@ -110,13 +125,15 @@ def first_answer(answer: str, language: str) -> str:
     found = from_json(without_fences(said)) if (said := _said(answer)) else []
     if found is None:
         lines = _lines(without_fences(said or ""))
-        while len(lines) > 1 and _is_introduction(lines[0]):
+        while len(lines) > 1 and _goes_before(lines[0], language):
             lines = lines[1:]
         found = [without_opening(line) for line in lines]
     if isinstance(found, str) or not found or is_refusal(found[0]) or _is_introduction(found[0]):
         return ""
-    query = _tidy(unlisted([_tidy(found[0])], language)[0])
-    return "" if has_marks(query) or _BROKEN in query or not _says_something(query) else query
+    query = _tidy(without_answers(unlisted([_tidy(found[0])], language))[0])
+    if has_marks(query) or is_code(query) or looks_like_json(query) or _BROKEN in query:
+        return ""
+    return query if _says_something(query) else ""
 
 
 def _said(answer: str) -> str | None:
@@ -148,6 +165,11 @@ def _says_something(line: str) -> bool:
 def _is_introduction(line: str) -> bool:
     bare = line.rstrip(_CLOSERS)
     return bare.endswith((":", "：")) and not has_question_mark(bare)
+
+
+def _goes_before(line: str, language: str) -> bool:
+    """Whether a line stands above a query, and is none."""
+    return _is_introduction(line) or is_mark(line) or _is_statement(line, language)
 
 
 def _is_statement(line: str, language: str) -> bool:
@@ -201,6 +223,8 @@ def _fault(found: Sequence[str], language: str, count: int, longest: int, questi
         return "marks of a template"
     if any(map(looks_like_json, found)):
         return OTHER
+    if any(map(is_code, found)):
+        return "code"
     if len({normalise(line) for line in found}) != count:
         return "twice the same"
     if any(len(line) > longest for line in found):

@@ -39,7 +39,7 @@ _NUMBERED = re.compile(
 )
 _LABELLED = re.compile(rf"{_STRONG}(?:{_LABEL})\s*{_AGAIN}\s*[:：]{_AGAIN}\s*", re.IGNORECASE)
 _BULLET = re.compile(
-    r"(?:[-*•‣▪●○◦–—·➤➢►▶→+]|\\-)[ \t\u00a0\u3000]+|[•‣▪●・➤➢►▶]\s*|[-–—](?=[^\W\d])"
+    r"(?:[-*•‣▪●○◦–—·➤➢►▶→+]|\\-)[ \t\u00a0\u3000]+|[•‣▪●・➤➢►▶]\s*|[-–—~](?=[^\W\d])"
 )
 _BOX = re.compile(r"\[[ xX]?\]\s+")
 _HEADING = re.compile(r"#{1,6}\s+|>\s*")
@@ -61,7 +61,8 @@ _INNER_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)|(?<=\w)['’](?= )")
 # A question mark, not inside a word or address, and what follows: without another question, unless
 # that stands in brackets. Armenian's mark stands inside words.
 _ANSWERED = re.compile(
-    r"(?P<asked>.*?[?？؟፧⁇⁈⁉]+)(?P<rest>(?=[\W_])[^?？؟፧⁇⁈⁉]*[^?？؟፧⁇⁈⁉\s]|\s*[(（\[【].+[)）\]】]\W*)"
+    r"(?P<asked>.*?[?？؟፧⁇⁈⁉]+)(?P<rest>(?=[\W_])[^?？؟፧⁇⁈⁉]*[^?？؟፧⁇⁈⁉\s]|\s*[(（\[【].+[)）\]】]\W*"
+    r"|\s+[-–—→=|/]\s+\S.*)"
 )
 _SET_APART = re.compile(
     r"\s*(?:[(（\[【].*[)）\]】]\W*$|[-–—→=|/:：]"
@@ -92,7 +93,7 @@ def items_of(lines: Sequence[str], count: int) -> list[str]:
     count : int
         How many items there should be.
     """
-    bare = [line for line in lines if not _is_mark(line)]
+    bare = [line for line in lines if not is_mark(line)]
     if len(bare) == count < len(lines):  # a label above each of them
         return bare
     for mark in (_number_of, lambda line: 0 if _BULLET.match(line) else None):
@@ -210,7 +211,11 @@ def _unnumbered(texts: list[str]) -> list[str] | None:
         closing = marks[0]["closing"].strip("*_ ")
         bold = marks[0]["strong"]
         ordinal = closing in (".", "-") and rests[0][:1].islower() and not bold
-        if not closing or ordinal or not marks[0]["number"].isdecimal():
+        number = marks[0]["number"]
+        around = unicodedata.category(number[0]) == "No" or (
+            texts[0][0] in "(（" and closing[:1] in ")）"
+        )
+        if not around and (not closing or ordinal or not number.isdecimal()):
             return None
     return rests if all(rests) else None
 
@@ -229,7 +234,7 @@ def _number_of(text: str) -> int | None:
     return _value(found["number"])
 
 
-def _is_mark(line: str) -> bool:
+def is_mark(line: str) -> bool:
     """Whether a line is a label or a number, and nothing else."""
     text = line.strip("#*_ ")
     return bool(_NUMBERED.fullmatch(text + " ") or _LABELLED.fullmatch(text))

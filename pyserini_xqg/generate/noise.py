@@ -64,6 +64,13 @@ _INLINE = re.compile(
     r"\A\s*<(answers?|output|response|result|questions?|queries|final)>((?:(?!</?\1>).)*)</\1>\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
+# Lines of programs and tables: a row, a command of LaTeX, an assignment, a call, strings one after
+# the other; and what ends a line elsewhere, behind a question.
+_CODE = re.compile(
+    r"\|.*\|\Z|\\(?:begin|end|item)\b|\w+\s*=\s*[\[({\"'“]|\w+\(\s*[\"'].*[\"']\s*\);?\Z"
+    r"|[\"“].*[\"”],\s*(?:[\"“]|//|#)|(?:id|no|nr|number|#)[,;|]\w|.*[?？؟]\s*(?:<br\s*/?>|\\n)",
+    re.IGNORECASE,
+)
 _ENDS, _CLOSERS = "?？؟፧.!。！…।॥።", "\"'”’»)）」』*"
 _FENCED = re.compile(
     r"^[ \t]*(```|~~~)(?:[ \t]*(?:json[l5]?|te?xt|plaintext|python|py|markdown|md|csv|xml|yaml)\b"
@@ -123,6 +130,11 @@ def has_marks(text: str) -> bool:
     """Whether a mark of those above is left in a text."""
     left = (_OPENS, _CLOSES, _CHANNEL, _END, _TOKEN)
     return "```" in text or any(pattern.search(text) for pattern in left)
+
+
+def is_code(line: str) -> bool:
+    """Whether a line is of a program or a table, and no text."""
+    return bool(_CODE.match(line))
 
 
 def _turns(text: str) -> Iterator[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import parsed_json
 from pyserini_xqg.encoder.spec import DTYPES
 
 # Options that only one kind of engine heeds.
@@ -73,7 +73,7 @@ def _extra_body(text: str) -> dict[str, Any]:
         If it is no JSON object.
     """
     try:
-        extra = json.loads(text)
+        extra = parsed_json(text)
     except ValueError as error:
         raise XqgError(f"--extra-body: not JSON ({error})") from None
     if not isinstance(extra, dict):

@@ -16,7 +16,21 @@ _BEHIND = re.compile(r"[ \t,;]*(?:\n|\Z)")
 _QUESTION = re.compile(r"(?:(?:search[ _-]?)?(?:question|query)|q|text)[ _-]?\d*", re.IGNORECASE)
 _NUMBERED = re.compile(r"(\D*)\d+")
 _LONGEST = 100_000
-_decoder = json.JSONDecoder()
+
+
+def _apart(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all there: models call each question "question"."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        known, number = name, 1
+        while name in found:
+            number += 1
+            name = f"{known} {number}"
+        found[name] = value
+    return found
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_apart)
 
 
 def from_json(text: str) -> list[str] | str | None:
@@ -39,7 +53,9 @@ def from_json(text: str) -> list[str] | str | None:
 
 def looks_like_json(text: str) -> bool:
     """Whether a query is JSON itself, whole or broken."""
-    return text.startswith(('["', '{"', "['", "{'", '"[', '"{')) or from_json(text) is not None
+    return (
+        text.startswith(('["', "[“", '{"', "['", "{'", '"[', '"{')) or from_json(text) is not None
+    )
 
 
 def _values(text: str) -> Iterator[Any]:

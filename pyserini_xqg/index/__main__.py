@@ -127,7 +127,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--queries and --language go with --to bm25"
         )
     _check_options(args)
-    from pyserini_xqg.base.files import refuse_existing
     from pyserini_xqg.index.auto import Chosen, complete, is_open
     from pyserini_xqg.index.maps_file import load_maps
     from pyserini_xqg.index.recall import encode_topics
@@ -145,7 +144,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError("--maps go with the --alpha and --mu of the index that they are from")
     found = Chosen(fusion)
     if opened:
-        refuse_existing(args.output, args.overwrite)  # before the work of choosing
         found = complete(
             store,
             fusion,

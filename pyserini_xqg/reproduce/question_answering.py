@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import read_whole, refuse_existing, written_whole
+from pyserini_xqg.base.files import parsed_json, read_whole, refuse_existing, written_whole
 
 
 class Asked(NamedTuple):
@@ -113,7 +113,7 @@ def read_squad(path: Path, expected: str) -> Any:
     if not path.is_file():
         raise XqgError(f"no such file: {path}; expected {expected}")
     try:
-        return json.loads(read_whole(path))["data"]
+        return parsed_json(read_whole(path))["data"]
     except (ValueError, KeyError, TypeError) as error:
         raise XqgError(f"{path}: not in SQuAD's form ({error!r}); expected {expected}") from None
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.collection.runs import FORMS, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.encoder.hub import add_trust_option
@@ -71,7 +70,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if min(args.hits, args.batch_size, args.threads) < 1:
         raise XqgError("--hits, --batch-size and --threads are at least 1")
     output = Path(args.output)
-    refuse_existing(output, args.overwrite)
     args.index = [at_hand(path) for path in args.index]
     topics = detected(args, read_topics(args.topics, args.language), args.index)
     check_join(args, topics, args.topics)

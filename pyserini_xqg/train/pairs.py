@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import Line, input_files, is_tsv, read_lines, read_whole
+from pyserini_xqg.base.files import Line, input_files, is_tsv, parsed_json, read_lines, read_whole
 from pyserini_xqg.base.packed import plain_name
 from pyserini_xqg.collection.columns import tsv_cells
 from pyserini_xqg.collection.languages import NAMES, check_language
@@ -121,7 +121,7 @@ def _document(file: Path) -> list[Any] | None:
     if isinstance(start, dict) and "data" not in start:
         return None
     try:
-        whole = json.loads(read_whole(file))
+        whole = parsed_json(read_whole(file))
     except ValueError as error:
         if plain_name(file.name).endswith(".jsonl"):  # then its row says better what is wrong
             return None

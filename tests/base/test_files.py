@@ -11,6 +11,7 @@ from pyserini_xqg.base.files import (
     check_fields,
     digest,
     input_files,
+    parsed_json,
     parsed_rows,
     read_json,
     read_lines,
@@ -122,3 +123,13 @@ def test_objects_that_others_may_have_written(tmp_path):
     for found in ({}, {"n": True}, {"n": -1}, {"n": "1"}, {"n": 0, "m": []}):
         with pytest.raises(XqgError, match=r"a\.json: damaged \('[nm]' is .*\); build it again"):
             check_fields(found, fields, path)
+
+
+@pytest.mark.parametrize("content", ['{"a": 1, "a": 1}', '[{"b": {"a": 1, "c": 2, "a": 3}}]'])
+def test_a_key_that_stands_twice_is_no_value(tmp_path, content):
+    with pytest.raises(ValueError, match="the key 'a' stands twice in one object"):
+        parsed_json(content)
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(XqgError, match=r"a\.json: damaged \(the key 'a' stands twice"):
+        read_json(tmp_path / "a.json")
+    assert parsed_json('[{"a": 1}, {"a": {"a": 2}}]') == [{"a": 1}, {"a": {"a": 2}}]

@@ -177,3 +177,20 @@ def test_what_is_no_finished_folder(tmp_path):
             read(tmp_path / "out")
     (tmp_path / "out/m.json").write_text('{"format": 2, "n": 7}')
     assert read(tmp_path / "out") == {"format": 2, "n": 7}
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "xqg.json"])
+def test_an_output_inside_another_is_refused(tmp_path, name):
+    inside = tmp_path / "store" / "of" / "index"
+    inside.parent.mkdir(parents=True)
+    (tmp_path / "store" / name).write_text('{"name": "a web page"}')
+    OutputFolder(inside, "m.json")
+    (tmp_path / "store" / name).write_text('{"format": 1}')
+    for overwrite in (False, True):
+        with pytest.raises(
+            XqgError, match=rf"index is inside \S+store, which is one whole .{name}"
+        ):
+            OutputFolder(inside, "m.json", overwrite=overwrite)
+        with pytest.raises(XqgError, match="give a name outside it, such as"):
+            refuse_existing(inside, overwrite)
+    refuse_existing(tmp_path / "store", True)

@@ -67,6 +67,7 @@ def test_passages(row, form, expected):
         (line(docid="a", text=["b"]), r"expected 'text' to be a string, found \['b'\]"),
         (b'{"docid": "a", "text": "\\ud800"}', "half of a surrogate pair"),
         (b'{"docid": ' + b"1" * 5000 + b"}", "c.jsonl:9: not JSON .*4300 digits"),
+        (b'{"docid": "a", "text": "b", "text": "c"}', "not JSON .the key 'text' stands twice"),
     ],
 )
 def test_broken_passages(content, message):

@@ -226,6 +226,16 @@ def test_options_that_do_not_fit(corpus_and_queries, model_dir, tmp_path, more, 
     assert not (tmp_path / "s").exists()
 
 
+def test_what_is_there_is_found_before_a_model_is_loaded(corpus_and_queries, tmp_path, monkeypatch):
+    monkeypatch.setattr("pyserini_xqg.encode.command.encoder_from", None)
+    (tmp_path / "s").mkdir()
+    command = ["input", "--corpus", str(corpus_and_queries[0]),
+               "output", "--embeddings", str(tmp_path / "s"),
+               "encoder", "--encoder", "m"]  # fmt: skip
+    with pytest.raises(XqgError, match="s exists; give another name, or --overwrite"):
+        main(command)
+
+
 def test_existing_output(corpus_and_queries, encoder, tmp_path):
     encode_corpus(corpus_and_queries[0], tmp_path / "s", encoder)
     before = content(tmp_path / "s")

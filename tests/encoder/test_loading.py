@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -65,6 +66,33 @@ def a_zip_cut_short(folder):
     (folder / "pytorch_model.bin").write_bytes(content[: len(content) // 2])
 
 
+def weights_twice(folder):
+    file = folder / "model.safetensors"
+    shutil.copy(file, folder / "model-00001-of-00001.safetensors")
+    names = dict.fromkeys(odd.state_of(folder), "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+
+
+def a_weight_named_twice(folder):
+    file = folder / "model.safetensors"
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].rstrip()
+    again = header.replace(b'"pooler.dense.bias"', b'"embeddings.LayerNorm.bias"')
+    assert again != header
+    file.write_bytes(len(again).to_bytes(8, "little") + again + content[8 + length :])
+
+
+def zero(folder, part=""):
+    state = odd.state_of(folder)
+    odd.with_weights(folder, {k: w * 0 if part in k else w for k, w in state.items()})
+
+
+def not_numbers(folder):
+    state = odd.state_of(folder)
+    odd.with_weights(folder, {**state, "embeddings.LayerNorm.bias": state["pooler.dense.bias"] / 0})
+
+
 def a_head(folder):
     import torch
 
@@ -114,6 +142,12 @@ REFUSED = [
     (no_weights, "no weights; expected model.safetensors or .*, found .*tf_model.h5"),
     (one_of_two_shards, "model-00002-of-00002.safetensors is missing, which"),
     (a_shard_elsewhere, "names '../model/model.safetensors', which is not a file of its own"),
+    (weights_twice, r"holds weights twice, as model.safetensors and as model.safetensors.index"),
+    (a_weight_named_twice, "the key 'embeddings.LayerNorm.bias' stands twice in one object"),
+    (zero, "gives the same output for different texts: its weights are zero"),
+    (lambda f: zero(f, "word_embeddings"), "gives the same output for different texts"),
+    (lambda f: zero(f, "attention"), r"one and the same vector for different texts .pooling cls"),
+    (not_numbers, r"its vectors are no numbers .NaN or infinity. in float32"),
     (adapter, r"an adapter \(LoRA\), .*merge_and_unload"),
     (lambda f: (f / "config.json").write_text("{"), "config.json: damaged, or missing"),
     (lambda f: (f / "tokenizer.json").write_text("{}"), "cannot load the encoder"),
@@ -284,6 +318,31 @@ def test_a_decoder_with_a_layer_too_many(tmp_path):
     odd.cut_short(tmp_path)
     with pytest.raises(XqgError, match="not weights, or cut short"):
         load_model(named, CAUSAL)
+
+
+def test_a_list_of_the_one_file_is_no_other(model_dir, tmp_path):
+    folder = odd.copy_of(model_dir, tmp_path / "model")
+    names = dict.fromkeys(odd.state_of(folder), "model.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    assert np.array_equal(load(folder).encode_queries(TEXTS), load(model_dir).encode_queries(TEXTS))
+
+
+@pytest.mark.parametrize("kind", [SEQ2SEQ, CAUSAL, CLASSIFIER])
+def test_weights_of_zero_generate_and_judge_nothing(model_dir, t5, tmp_path, kind):
+    from generate_models import make_chat
+    from transformers import BertForSequenceClassification
+
+    folder = tmp_path / "model"
+    if kind is SEQ2SEQ:
+        odd.copy_of(t5, folder)
+    elif kind is CAUSAL:
+        make_chat(folder, None)
+    else:
+        BertForSequenceClassification.from_pretrained(model_dir).save_pretrained(folder)
+    load_model(Named(str(folder)), kind)
+    zero(folder)
+    with pytest.raises(XqgError, match="the same output for different texts"):
+        load_model(Named(str(folder)), kind)
 
 
 @pytest.mark.parametrize("change", [lambda f: None, lambda f: odd.without(f, "pooler")])

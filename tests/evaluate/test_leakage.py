@@ -237,7 +237,7 @@ def test_benchmarks_that_an_encoder_was_trained_on(tmp_path):
 
 
 def test_the_encoder_of_a_store_and_of_an_index(tmp_path):
-    spec = EncoderSpec("castorini/mdpr-tied-pft-nq")
+    spec = EncoderSpec("castorini/mdpr-tied-pft-nq", pooling="cls")
     (tmp_path / "xqg.json").write_text(
         '{"format": 1, "kind": "faiss", "encoder": {"model": "some/model"}}'
     )

@@ -33,10 +33,52 @@ fuzz = settings(
         ("<|im_end|>", ""),
         ("Question: What is it?", "What is it?"),
         ("1984 on kirja?", "1984 on kirja?"),
+        ("Text: It is an organ.\nWhat is it?", "What is it?"),
+        ("**Thinking:** One is asked for.\n\nWhat is it?", "What is it?"),
+        ("### Question 1\nWhat is it?", "What is it?"),
+        ("① What is it?", "What is it?"),
+        ("(a) What is it? (An organ)", "What is it?"),
+        ("What is it? - Mikä se on?", "What is it?"),
+        ("I. Newton was who?", "I. Newton was who?"),
+        ("A is what?", "A is what?"),
+        ("| # | Question |\n|---|---|\n| 1 | What is it? |", ""),
+        ('queries = ["What is it?"]', ""),
+        ('"What is it?","Who is it?"', ""),
+        ("id,question\n1,What is it?", ""),
+        ("What is it?<br>Who is it?", ""),
+        ("[“What is it?”, “Who is it?”]", ""),
     ],
 )
 def test_the_first_answer(said, query):
     assert first_answer(said, "en") == query
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'print("Where is it?")\nprint("How old is it?")',
+        '[\n  "Where is it?", // easy\n  "How old is it?"\n]',
+        '[\n  "Where is it?", # easy\n  "How old is it?"\n]',
+        "\\item Where is it?\n\\item How old is it?",
+        "| 1 | Where is it? |\n| 2 | How old is it? |",
+        'q1 = "Where is it?"\nq2 = "How old is it?"',
+    ],
+)
+def test_lines_of_a_program_are_no_queries(answer):
+    assert parse_answer(answer, "en", 2) == "code"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["What does print(1) do?", "Is a = b?", "What is |x|?", "What is <br> for?", "Is \\n a line?"],
+)
+def test_queries_about_programs_stay(query):
+    assert parse_answer(query, "en", 1) == [query]
+
+
+def test_questions_under_one_key_are_all_there():
+    said = '{"question": "Where is it?", "question": "How old is it?", "question": "Who is it?"}'
+    assert parse_answer(said, "en", 3) == ["Where is it?", "How old is it?", "Who is it?"]
 
 
 WHICH, WHERE = "Which sea takes it?", "Where does it begin?"
@@ -51,6 +93,8 @@ WHICH, WHERE = "Which sea takes it?", "Where does it begin?"
         (" - The Caspian Sea", " – Valdai"),
         (" The Caspian Sea.", " In the Valdai Hills."),
         (" [easy]", " [hard]"),
+        (" - Mihin mereen se laskee?", " – Mistä se alkaa?"),
+        (" / Mihin mereen se laskee?", " / Mistä se alkaa?"),
         ("\t0.9", "\t0.8"),
         (",", ","),
         ("**", "**"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import input_files, read_lines, read_whole
+from pyserini_xqg.base.files import input_files, parsed_json, read_lines, read_whole
 from pyserini_xqg.collection.records import parse_json, text_field
 from pyserini_xqg.collection.runs import read_passages, read_run
 
@@ -86,7 +85,7 @@ def read_predictions(path: str | Path) -> list[Prediction]:
         Naming file and row, for anything else.
     """
     try:
-        rows = json.loads(read_whole(path))
+        rows = parsed_json(read_whole(path))
     except (ValueError, RecursionError) as error:
         raise XqgError(
             f"{path}: expected a JSON list of id, lang and ctxs; not JSON ({error})"

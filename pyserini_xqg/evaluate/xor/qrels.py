@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import digest, refuse_existing, write_json, written_whole
+from pyserini_xqg.base.files import digest, write_json, written_whole
 from pyserini_xqg.collection.judged import Qrels
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.collection.runs import Run, read_run, stream_corpus
@@ -181,7 +181,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.depth < 1:
         raise XqgError(f"--depth {args.depth}: expected at least 1")
     output = Path(args.output)
-    refuse_existing(output, args.overwrite)
     tokenize = TOKENIZERS[args.tokenizer]()
     questions = read_gold(args.gold)
     pooled = pool((read_run(run) for run in args.runs), args.depth)
