@@ -4,7 +4,8 @@ It needs atheris, which nothing else does and which exists for Linux: ``pip inst
 ``python tools/fuzz_readers.py`` tries 100,000 inputs over all the readers, in some minutes. It ends
 with status 0, or at the first input that breaks a reader: with a traceback, status 77, and the
 input as ``crash-...`` in the working folder. ``python tools/fuzz_readers.py crash-...`` tries that
-one again.
+one again. ``--each`` gives every reader as many inputs, one reader after the other, each in a
+process of its own; ``--reader NAME`` tries one alone.
 
 Whatever bytes a file holds, a reader must give its rows, or an error of ours that begins with the
 file's name, and leave nothing beside the file. The first byte of an input picks the reader; the
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -137,19 +139,23 @@ SEEDS = {
 }
 
 
-def write_seeds(folder: Path) -> None:
+def write_seeds(folder: Path, only: str | None = None) -> None:
     """The first two rows of each file, after the number of its reader."""
     folder.mkdir()
     mini = files("pyserini_xqg") / "demo" / "xqg-mini"
     for number, name in enumerate(READERS):
+        if only not in (None, name):
+            continue
         rows = SEEDS.get(name) or b"".join((mini / name).read_bytes().splitlines(True)[:2])
         (folder / name).write_bytes(bytes([number]) + rows)
 
 
-def try_one(work: Path, data: bytes) -> None:
+def try_one(work: Path, data: bytes, only: str | None = None) -> None:
     """Read one input; whatever this raises is a defect."""
     if not data:
         return
+    if only is not None:
+        data = bytes([list(READERS).index(only)]) + data[1:]
     name, read = list(READERS.items())[data[0] % len(READERS)]
     path = work / name / name
     path.write_bytes(data[1:])
@@ -167,15 +173,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("inputs", nargs="*", help="files to try alone")
     parser.add_argument("--runs", type=int, default=100_000, help="inputs in all (%(default)s)")
+    parser.add_argument("--reader", choices=READERS, metavar="NAME", help="one of them alone")
+    parser.add_argument("--each", action="store_true", help="so many inputs for every reader")
     given = parser.parse_args()
+    if given.each:
+        for name in READERS:
+            command = [sys.executable, __file__, "--runs", str(given.runs), "--reader", name]
+            said = subprocess.run(command, capture_output=True, text=True)
+            print(f"{name}: {given.runs:,} inputs, status {said.returncode}", flush=True)
+            if said.returncode:
+                sys.exit(said.stderr[-4000:])
+        return
     warnings.simplefilter("ignore")  # an unlisted language code is no error
     with tempfile.TemporaryDirectory() as folder:
         seeds, work = Path(folder, "seeds"), Path(folder, "work")
-        write_seeds(seeds)
+        write_seeds(seeds, given.reader)
         for name in READERS:
             (work / name).mkdir(parents=True)
         words = given.inputs or [f"-atheris_runs={given.runs}", str(seeds)]
-        atheris.Setup([sys.argv[0], *words], partial(try_one, work))
+        atheris.Setup([sys.argv[0], *words], partial(try_one, work, only=given.reader))
         atheris.Fuzz()  # ends the process itself
 
 
