@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 CORE = {
     "fusion": ("test_fusion.py",),
     "collection/join": ("collection/test_join.py",),
+    "collection/places": ("collection/test_join.py",),
     "collection/records": ("collection/test_records.py", "collection/test_join.py"),
     "collection/runs": ("collection/test_runs.py",),
     "encode/blocks": ("encode/test_blocks.py", "encode/test_encode.py"),

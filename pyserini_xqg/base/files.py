@@ -166,9 +166,7 @@ def parsed_rows(
 
 
 def refuse_around(path: str | Path) -> None:
-    """Refuse an output whose replacement, or that of what is around it, loses more than itself.
-
-    That is the working folder, one around it, and one inside a store, an index or a trained model.
+    """Refuse an output that is the working folder, or one around it: replacing it loses all.
 
     Raises
     ------
@@ -180,12 +178,22 @@ def refuse_around(path: str | Path) -> None:
             "new one, such as " + str(Path(path) / "NAME")
         )
 
+
+def refuse_inside(path: str | Path) -> None:
+    """Refuse a folder to be made inside a store, an index or a trained model.
+
+    These are checked, moved and replaced as one, and it would go with them.
+
+    Raises
+    ------
+    XqgError
+    """
     for around in Path(path).resolve().parents:
         for name in _MANIFESTS:
             if _is_manifest(around / name):
                 raise XqgError(
-                    f"{path} is inside {around}, which is one whole ({name}) and is moved, checked "
-                    f"and replaced as one; give a name outside it, such as {around}-NAME"
+                    f"{path} is inside {around}, which is replaced as one ({name} is in it), and "
+                    f"it would go with that; give a name outside it, such as {around}-NAME"
                 )
 
 

@@ -19,6 +19,7 @@ from pyserini_xqg.base.files import (
     read_object,
     refuse_around,
     refuse_existing,
+    refuse_inside,
     sync,
     write_json,
 )
@@ -54,6 +55,7 @@ class OutputFolder:
 
     def __init__(self, path: str | Path, manifest: str, *, overwrite: bool = False) -> None:
         refuse_around(path)
+        refuse_inside(path)
         self.path = Path(path)
         self.partial = self.path.with_name(self.path.name + ".partial")
         self.work = self.partial / "work"

@@ -35,7 +35,7 @@ def encode_here(groups: Groups) -> None:
     if output.price_per_hour is not None and not output.dry_run:
         raise XqgError("output --price-per-hour goes with --dry-run")
 
-    from pyserini_xqg.base.files import input_files, refuse_existing
+    from pyserini_xqg.base.files import input_files, refuse_existing, refuse_inside
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import shard_range
     from pyserini_xqg.collection.sources import check_corpus
@@ -45,6 +45,7 @@ def encode_here(groups: Groups) -> None:
     # What is there, and what is not, is found before a model is loaded.
     if not (output.dry_run or model.check_backend):
         refuse_existing(output.embeddings, output.overwrite)
+        refuse_inside(output.embeddings)
     if source.corpus is not None:
         check_corpus(source.corpus)
     for path in xqg.queries if xqg else ():

@@ -127,11 +127,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--queries and --language go with --to bm25"
         )
     _check_options(args)
+    from pyserini_xqg.base.files import refuse_inside
     from pyserini_xqg.index.auto import Chosen, complete, is_open
     from pyserini_xqg.index.maps_file import load_maps
     from pyserini_xqg.index.recall import encode_topics
     from pyserini_xqg.store.store import Store
 
+    refuse_inside(args.output)
     store = Store(args.embeddings)
     opened = bool(store.choose(args.languages)) and fusion.method in (None, "mean")
     if opened and fusion.alpha is None and not fusion.alphas and args.mu is None:

@@ -264,9 +264,9 @@ def test_nothing_is_collected_while_a_model_is_loaded(model_dir, monkeypatch):
 
     seen, load = [], module.Side
     monkeypatch.setattr(module, "Side", lambda *given: seen.append(gc.isenabled()) or load(*given))
-    Encoder(EncoderSpec(str(model_dir)), device="cpu")
+    Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu")
     assert seen == [False]
     assert gc.isenabled()
     with pytest.raises(XqgError):
-        Encoder(EncoderSpec(str(model_dir)), device="cpu", batch_size=0)
+        Encoder(EncoderSpec(str(model_dir), pooling="cls"), device="cpu", batch_size=0)
     assert gc.isenabled()
