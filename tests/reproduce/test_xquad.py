@@ -23,9 +23,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 #: Mean RR@10 over the test half's topics, and in Spanish; shares of one.
-PINNED = {"plain": (0.8087, 0.8975), "defaults": (0.8872, 0.9245)}
+PINNED = {"plain": (0.8087, 0.8975), "defaults": (0.8850, 0.9295)}
 #: trec_eval's reciprocal rank of the Spanish topics: dense, BM25, and both interpolated.
-STOCK = {"dense": 0.9251, "bm25": 0.8366, "fused": 0.8908}
+STOCK = {"dense": 0.9301, "bm25": 0.8366, "fused": 0.8875}
 
 
 def run(module, *words):
