@@ -32,6 +32,7 @@ import numpy as np
 from machine import Peaks, Timed, describe, median, peaks, processor, timed
 
 from pyserini_xqg.demo import XQG_MINI
+from pyserini_xqg.encoder.spec import SPEC_FILE
 
 VOCABULARY = 119_547
 WORD_PIECES = 16_000  # of the tokenizer: two pieces a word, as BERT has in these languages
@@ -100,6 +101,7 @@ def make_model(folder: Path, questions: Sequence[str], layers: int, **shape: int
     ).save_pretrained(folder)  # fmt: skip
     torch.manual_seed(0)
     BertModel(BertConfig(num_hidden_layers=layers, **shape)).save_pretrained(folder)
+    (folder / SPEC_FILE).write_text(json.dumps({"pooling": "cls"}))
 
 
 def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:

@@ -36,13 +36,12 @@ def test_a_tool_starts(tool):
 
 def test_the_benchmarks_model_is_an_encoder(monkeypatch, tmp_path):
     from pyserini_xqg.encoder.encoder import Encoder
-    from pyserini_xqg.encoder.spec import EncoderSpec
 
     monkeypatch.syspath_prepend(TOOLS)
     bench = importlib.import_module("bench_encode")
     small = {"hidden_size": 8, "num_attention_heads": 1, "intermediate_size": 8, "vocab_size": 600}
     bench.make_model(tmp_path, ["one two", "three"], 1, **small)  # far fewer pieces than rows
-    encoder = Encoder(EncoderSpec(str(tmp_path), pooling="cls"), device="cpu")
+    encoder = Encoder(str(tmp_path), device="cpu")  # the folder says how it pools
     assert encoder.encode_queries(["one three"]).shape == (1, 8)
 
 
