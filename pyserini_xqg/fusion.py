@@ -198,28 +198,32 @@ def _mean(
     weights: Mapping[str, np.float32],
     virtual: _Virtual,
 ) -> Vectors:
-    total = np.zeros_like(passages)
-    weight = np.zeros(len(passages), dtype=np.float32)
-    shares: dict[str, Vectors] = {}
-    for language, its in weights.items():
-        number = np.zeros(len(passages), dtype=np.float32)
+    number = np.zeros(
+        (len(weights), len(passages)), dtype=np.float32
+    )  # of queries, virtual ones in
+    for row, language in enumerate(weights):
         if language in sums:
-            number += counts[language]
+            number[row] += counts[language]
         if language in virtual.predictions:
-            number += virtual.mu
-        has = number > 0
-        share: Vectors = np.divide(its * has, np.where(has, number, 1), dtype=np.float32)
+            number[row] += virtual.mu
+    its = np.array(list(weights.values()), dtype=np.float32).reshape(-1, 1)
+    total = (its * (number > 0)).sum(axis=0)
+    alphas = alpha * (total > 0)
+    scale = alphas / np.where(total > 0, total, np.float32(1))
+    shares = scale * its / np.where(number > 0, number, np.float32(1))
+    fused: Vectors = (np.float32(1) - alphas)[:, None] * passages
+    part = np.empty_like(fused)
+    for share, language in zip(shares, weights, strict=True):
         if language in sums:
-            total += share[:, None] * sums[language]
-        if language in virtual.predictions:
-            shares[language] = share * virtual.mu
-        weight += its * has
-    if shares:
-        total += virtual.mixed(shares)
-    has = weight > 0
-    total *= (alpha / np.where(has, weight, np.float32(1)))[:, None]
-    total += (np.float32(1) - alpha * has)[:, None] * passages
-    return total
+            fused += np.multiply(share[:, None], sums[language], out=part)
+    if virtual.predictions:
+        expected = {
+            language: share * virtual.mu
+            for share, language in zip(shares, weights, strict=True)
+            if language in virtual.predictions
+        }
+        fused += virtual.mixed(expected)
+    return fused
 
 
 #: The choices of ``--method``.

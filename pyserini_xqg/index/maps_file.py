@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ENOUGH = 64
 #: Bytes of sums of several languages that memory may hold; more are read from the store again.
 AT_HAND = 256 << 20
+# Of the vectors that are read at once.
+_NUMBERS = 1 << 20
 #: In the index's folder.
 MAPS = "maps.safetensors"
 
@@ -47,7 +49,7 @@ def maps_of(store: Store, languages: Sequence[str], strength: float | None = Non
     strength : float or None
         Of the ridge; chosen by folds if none is given.
     """
-    enough = ENOUGH * store.dimension
+    enough, at_once = ENOUGH * store.dimension, max(BLOCK, _NUMBERS // store.dimension)
     rows = {
         code: _having(store, code, max(1, covered // enough))
         for code, covered in store.covered(languages).items()
@@ -58,13 +60,13 @@ def maps_of(store: Store, languages: Sequence[str], strength: float | None = Non
     def read(code: str) -> MapSums:
         sums = MapSums(store.dimension)
         what = f"fitting the map of {code}"
-        with Progress(-(-len(rows[code]) // BLOCK), what, "blocks", aside=True) as bar:
-            for start in range(0, len(rows[code]), BLOCK):
-                part = rows[code][start : start + BLOCK]
+        with Progress(len(rows[code]), what, aside=True) as bar:
+            for start in range(0, len(rows[code]), at_once):
+                part = rows[code][start : start + at_once]
                 block = take_rows(store, part, [code])
                 where = np.searchsorted(every, part)
                 sums.add(block.passages, block.sums[code], block.counts[code], folds[where])
-                bar.update()
+                bar.update(len(part))
         return sums
 
     return fit_maps(languages, at_hand(read, store), strength)

@@ -87,30 +87,27 @@ class Predictions(Mapping[str, "Vectors"]):
         -------
         array, shape (n, d), float32
         """
-        rest = np.zeros(len(self._passages), np.float32)  # what counts E(p)
+        order = np.argsort(self._folds, kind="stable")  # so that a fold's lie together
+        passages, folds = self._passages[order], self._folds[order]
+        by_fold = folds >= 0
+        total = np.zeros_like(passages)
         columns: dict[tuple[int, bool], _Column] = {}
         for code, share in shares.items():
-            maps = self._maps[code]
+            maps, mine = self._maps[code], share[order]
             if maps is None:
-                rest += share
+                total += mine[:, None] * passages
                 continue
-            by_fold = self._folds >= 0
-            if self._has is not None:
-                by_fold &= self._has[code]
-            for whole, mine in ((False, by_fold), (True, ~by_fold)):
-                if mine.any():
-                    column = columns.setdefault(  # languages may share a map
-                        (id(maps), whole), _Column(maps, whole, np.zeros_like(share))
-                    )
-                    column.shares[mine] += share[mine]
-        order = np.argsort(self._folds, kind="stable")  # so that a fold's lie together
-        sorted_columns = [of._replace(shares=of.shares[order]) for of in columns.values()]
-        passages, folds = self._passages[order], self._folds[order]
-        total = rest[order, None] * passages
+            known = by_fold if self._has is None else by_fold & self._has[code][order]
+            for whole, of in ((False, mine * known), (True, mine * ~known)):
+                if of.any():
+                    key = id(maps), whole
+                    if key in columns:  # languages may share a map
+                        of += columns[key].shares
+                    columns[key] = _Column(maps, whole, of)
         left = np.arange(len(total))
         if len({number for number, _ in columns}) > 1:
-            left = _add_alike(sorted_columns, passages, folds, total, self._kept)
-        _add_apart(sorted_columns, passages, folds, total, left)
+            left = _add_alike(list(columns.values()), passages, folds, total, self._kept)
+        _add_apart(list(columns.values()), passages, folds, total, left)
         mixed = np.empty_like(total)
         mixed[order] = total
         return mixed
@@ -204,7 +201,7 @@ def _alike(table: NDArray[np.int32], least: int) -> list[Rows]:
     """Numbers of rows that are the same, in groups of so many at least."""
     factors = np.cumprod(np.full(table.shape[1], 6364136223846793005))  # Knuth's; it overflows
     _, first, group, sizes = np.unique(
-        (table * factors).sum(axis=1), return_index=True, return_inverse=True, return_counts=True
+        table @ factors, return_index=True, return_inverse=True, return_counts=True
     )
     if not (table == table[first[group]]).all():  # a sum that two rows have by chance
         return []
