@@ -23,17 +23,27 @@ class Command(NamedTuple):
         Its arguments; OUT stands for what it makes.
     topics : str
         Where the bytes differ from run to run, as Lucene's do: what must find the same hits.
+    again : bool
+        What it makes has its name from the start, and the command may be run on it again.
     """
 
     module: str
     words: list[str]
     topics: str = ""
+    again: bool = False
 
 
 def made_corpus(folder: Path, passages: int) -> None:
-    """Passages of a few words, up to two queries each in three languages, and some topics."""
+    """Passages of a few words, up to two queries each in three languages, and some topics.
+
+    Some passages have one query more, in a file of its own.
+    """
     draw = random.Random(0)
-    with open(folder / "corpus.jsonl", "w") as corpus, open(folder / "q.jsonl", "w") as queries:
+    with (
+        open(folder / "corpus.jsonl", "w") as corpus,
+        open(folder / "q.jsonl", "w") as queries,
+        open(folder / "more.jsonl", "w") as more,
+    ):
         for number in range(passages):
             text = " ".join(draw.choices(WORDS, k=6))
             corpus.write(json.dumps({"docid": f"d{number}", "text": text}) + "\n")
@@ -41,9 +51,11 @@ def made_corpus(folder: Path, passages: int) -> None:
                 language: [" ".join(draw.choices(WORDS, k=3)) for _ in range(draw.randrange(3))]
                 for language in LANGUAGES
             }
-            queries.write(
-                json.dumps({"docid": f"d{number}", "generated_queries": generated}) + "\n"
-            )
+            row = {"docid": f"d{number}", "generated_queries": generated}
+            queries.write(json.dumps(row) + "\n")
+            if number % 2 and number < passages // 2:
+                row["generated_queries"] = {"fi": [" ".join(draw.choices(WORDS, k=3))]}
+                more.write(json.dumps(row) + "\n")
     with open(folder / "topics.tsv", "w") as topics:
         for number in range(20):
             topics.write(f"t{number}\t{' '.join(draw.choices(WORDS, k=3))}\n")
@@ -99,7 +111,12 @@ def commands(folder: Path) -> dict[str, Command]:
         "encode --to-faiss": encode(
             "output", "--embeddings", "OUT", "--to-faiss", xqg=tuple(fusion)
         ),
+        "encode --add": Command("encode", [
+            "input", "--vectors", shards[0], "output", "--embeddings", "OUT", "encoder", *tiny,
+            "xqg", "--queries", str(folder / "more.jsonl"), "--add",
+        ]),
         "index": Command("index", index),
+        "index, chosen": Command("index", ["--embeddings", *shards, "--output", "OUT"]),
         "index --routed": Command("index", [*index, "--routed"]),
         "index --to parquet": Command("index", [*index, "--to", "parquet"]),
         "index --to lucene-flat": Command(
@@ -115,4 +132,7 @@ def commands(folder: Path) -> dict[str, Command]:
             "--corpus", corpus, "--queries", queries, "--output", "OUT", "--deduplicate",
             "--min-score", "0", *tiny,
         ]),
+        "advise": Command("advise", [
+            "--corpus", corpus, "--queries", queries, "--output", "OUT", *tiny,
+        ], again=True),
     }  # fmt: skip

@@ -1,12 +1,12 @@
 """Kill, starve and lock out every command that writes, and see that what it leaves is sound.
 
-``python tools/fault_harness.py --kills 50`` runs encode, index (FAISS, routed, Parquet, Lucene),
-merge, generate and filter on a made corpus with small models. Each is killed with SIGKILL at random
-points: every other time at a line of the code that commits, drawn among all that an unbroken run
-executes, else at a moment of its run time. Wherever a manifest stands, now or after the next
-resume, the folder must hold the bytes of an unbroken run (Lucene's own are random in part: its
-index must find the same hits). Then the disk is full, then read-only: one clear line, and a state
-that can be resumed. Exit status 1 if anything of this fails.
+``python tools/fault_harness.py --kills 50`` runs encode, index (FAISS, routed, with settings that
+it chooses, Parquet, Lucene), merge, generate, filter and advise on a made corpus with small models.
+Each is killed with SIGKILL at random points: every other time at a line of the code that commits,
+drawn among all that an unbroken run executes, else at a moment of its run time. Wherever a manifest
+stands, now or after the next resume, the folder must hold the bytes of an unbroken run (Lucene's
+own are random in part: its index must find the same hits). Then the disk is full, then read-only:
+one clear line, and a state that can be resumed. Exit status 1 if anything of this fails.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ MANIFESTS = ("manifest.json", "xqg.json")
 LUCENE = ("_", "segments", "write.lock")
 
 
-def files(made: Path) -> dict[str, bytes]:
-    """The bytes that must agree: of a file, or of a folder's files but Lucene's own."""
+def files(made: Path, out: Path | None = None) -> dict[str, bytes]:
+    """The bytes that must agree: of a file, or of a folder's files but Lucene's own.
+
+    Where they name what is made, by default the folder itself, they are taken for the same.
+    """
     if made.is_file():
         return {".": made.read_bytes()}
     return {
-        str(path.relative_to(made)): path.read_bytes()
+        str(path.relative_to(made)): path.read_bytes().replace(bytes(out or made), b"OUT")
         for path in sorted(made.rglob("*"))
         if path.is_file() and not path.name.startswith(LUCENE)
     }
@@ -71,7 +74,7 @@ def torn(place: Path, whole: dict[str, bytes]) -> list[str]:
     for manifest in (path for name in MANIFESTS for path in place.rglob(name)):
         inside = Path(*manifest.relative_to(place).parent.parts[1:])
         inside = inside.with_name(inside.name.removesuffix(".partial")) if inside.name else inside
-        here = files(manifest.parent)
+        here = files(manifest.parent, out)
         for name, content in whole.items():
             path = Path(name)
             if path.is_relative_to(inside) and here.get(str(path.relative_to(inside))) != content:
@@ -111,15 +114,18 @@ def kill(command: Command, work: Path, kills: int, draw: random.Random) -> Count
             seen["at a line" if at_line else "by time"] += 1
             blocks = sum(log.read_bytes().count(b"\n") for log in place.rglob("blocks.jsonl"))
             blocks += sum(path.suffix != ".partial" for path in place.rglob("part-*"))
-            seen["with blocks"] += blocks > 0 and not out.exists()
-            seen["after the rename"] += out.exists()
+            whole_now = out.exists() and not command.again
+            seen["with blocks"] += blocks > 0 and not whole_now
+            seen["after the rename"] += whole_now
         elif status != 0:
             seen["failed"] += 1
             print(said.read_text(), file=sys.stderr)
         for what in torn(place, whole):
             seen["torn"] += 1
             print(f"torn: {what}", file=sys.stderr)
-        if out.exists() or draw.random() < 0.3:  # else the next kill strikes the same folder
+        if (
+            out.exists() and not command.again
+        ) or draw.random() < 0.3:  # else the next kill strikes the same folder
             seen["resumed"] += _finish(command, place, said, whole, found, seen)
     seen["resumed"] += _finish(command, place, said, whole, found, seen)
     return seen
@@ -131,7 +137,7 @@ def _finish(
 ) -> int:  # fmt: skip
     """Let the command end, compare every byte, and clear the place for the next one."""
     out = place / "out"
-    there = out.exists()
+    there = out.exists() and not command.again
     status = Run(command, out, said).wait()
     if status != (2 if there else 0):  # a finished folder is refused, and cleared of leftovers
         seen["failed"] += 1

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from pyserini_xqg.base.files import read_json
 
         check_same_plan(str(output), read_json(plan_file), plan)
-    elif any(output.iterdir()):
+    elif any(path.name != "plan.json.partial" for path in output.iterdir()):  # of a killed process
         raise XqgError(f"{output} holds other things; give a folder of its own")
     write_json(plan_file, plan)
 
@@ -74,7 +74,7 @@ def advise(inputs: Inputs, output: Path, encoder: Callable[[], Encoder]) -> None
     """Make everything, print the answer and write the page."""
     from pyserini_xqg.advise import advice, systems
     from pyserini_xqg.advise.pipeline import make, see
-    from pyserini_xqg.base.files import write_json
+    from pyserini_xqg.base.files import write_json, written_whole
     from pyserini_xqg.evaluate.report.page import as_page
     from pyserini_xqg.index.manifest import read_built
 
@@ -121,7 +121,8 @@ def advise(inputs: Inputs, output: Path, encoder: Callable[[], Encoder]) -> None
     said = advice.in_words(lines, what, coverage, more)
     section = advice.section(lines, said[:-3], commands)
     text = as_page("Does it help?", [section], {"advice.png": advice.picture(section)})
-    page.write_text(text, encoding="utf-8")
+    with written_whole(page) as file:
+        file.write(text)
     write_json(
         output / "advice.json",
         {
