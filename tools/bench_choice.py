@@ -54,7 +54,7 @@ def make(words: Sequence[str]) -> None:
             vectors, counts = normalise(drawn(len(rows))), (rows % 2 * QUERIES).astype(np.int32)
             queries, sums = {}, {}
             for language, of in maps.items():
-                means = np.repeat(vectors @ of, counts, axis=0)
+                means = np.repeat(vectors + vectors @ of, counts, axis=0)
                 queries[language] = normalise(means + 2 * drawn(len(means)))
                 sums[language] = np.zeros_like(vectors)
                 np.add.at(

@@ -96,7 +96,12 @@ def rank(
     list of Found
         One for each of `topics`.
     """
-    work = [_Work(store, one, maps, alphas, mus, l2_norm) for one in topics]
+    asked = np.concatenate([np.zeros(0, np.int64), *(one.row for one in topics)])
+    own_folds = np.split(folds_at(store, asked), np.cumsum([len(one.row) for one in topics])[:-1])
+    work = [
+        _Work(store, one, own, maps, alphas, mus, l2_norm)
+        for one, own in zip(topics, own_folds, strict=False)
+    ]
     languages = sorted({code for one in topics for code in one.members})
     judged = [each for each, one in zip(work, topics, strict=True) if one.left_out is None]
     left = [each for each, one in zip(work, topics, strict=True) if one.left_out is not None]
@@ -149,6 +154,7 @@ class _Work:
         self,
         store: Store,
         topics: Topics,
+        folds: NDArray[np.int64],
         maps: Maps | None,
         alphas: Sequence[float],
         mus: Sequence[float],
@@ -161,7 +167,7 @@ class _Work:
         if topics.left_out is not None:
             self._own["none"] = np.full(shape, -np.inf, np.float32)
         self._above = {name: np.zeros(shape, np.int32) for name in self._own}
-        self._folds = folds = folds_at(store, topics.row)
+        self._folds = folds
         for start in range(0, len(topics.row), BLOCK):
             part = slice(start, start + BLOCK)
             block = take_rows(store, topics.row[part], topics.members)

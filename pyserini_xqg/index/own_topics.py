@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.left_out import Topics
 from pyserini_xqg.index.passage_pool import Pool
 from pyserini_xqg.index.settings import FALLBACK
-from pyserini_xqg.store.rows import take_rows
+from pyserini_xqg.store.rows import take_counts
 from pyserini_xqg.store.sample import Sample, read_sample
 
 if TYPE_CHECKING:
@@ -115,9 +114,8 @@ def _topics(
 def covered(store: Store, pool: Pool, languages: Sequence[str]) -> dict[str, float]:
     """The share of the pool's passages that have queries, by route."""
     routes = {**{code: [code] for code in languages}, FALLBACK: list(languages)}
-    having = dict.fromkeys(routes, 0)
-    for start in range(0, len(pool.rows), BLOCK):
-        counts = take_rows(store, pool.rows[start : start + BLOCK], languages).counts
-        for route, members in routes.items():
-            having[route] += int(np.any([counts[code] > 0 for code in members], axis=0).sum())
-    return {route: count / max(len(pool.rows), 1) for route, count in having.items()}
+    counts = take_counts(store, pool.rows, languages)
+    return {
+        route: float(np.any([counts[code] > 0 for code in members], axis=0).mean())
+        for route, members in routes.items()
+    }
