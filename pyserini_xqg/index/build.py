@@ -15,7 +15,7 @@ from pyserini_xqg.index.auto import OPEN, complete
 from pyserini_xqg.index.manifest import FORMAT, MANIFEST, index_manifest, read_manifest
 from pyserini_xqg.index.maps_file import MAPS, describe_maps, maps_of, save_maps
 from pyserini_xqg.index.max_sim import MAX_SIM, check_max_sim, write_max_sim
-from pyserini_xqg.index.options import Options
+from pyserini_xqg.index.options import Job, Options
 from pyserini_xqg.index.self_check import say, self_check
 from pyserini_xqg.index.settings import FALLBACK, Fusion, check_fusion
 from pyserini_xqg.index.targets import TARGETS
@@ -134,7 +134,7 @@ def _build(
         if checked:
             manifest["self_check"] = checked
         fused = Fused(store, fusion, chosen, centres, maps, folder.path.name)
-        TARGETS[to](folder, fused, plan, manifest, options)
+        TARGETS[to](Job(folder, fused, plan, manifest, options))
     return checked
 
 

@@ -21,8 +21,8 @@ from pyserini_xqg.base.files import sync
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.index.fused import Fused
+    from pyserini_xqg.index.options import Job
 
     Rows = Iterator[tuple[list[str], NDArray[np.float32]]]
     Write = Callable[[Sequence[str], NDArray[np.float32]], None]
@@ -33,24 +33,12 @@ VECTORS = "vectors"
 PART = 64
 
 
-def write_export(
-    folder: OutputFolder,
-    fused: Fused,
-    plan: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-) -> None:
-    """Fill `folder` with ``vectors/part-*``, ``docid``, and ``xqg.json`` last.
+def write_export(job: Job) -> None:
+    """Fill a folder with ``vectors/part-*``, ``docid``, and ``xqg.json`` last.
 
-    Parameters
-    ----------
-    folder : OutputFolder
-        Entered, not yet started; a killed process's finished parts are kept.
-    fused : Fused
-    plan : mapping
-        What decides the bytes.
-    manifest : mapping
-        Its kind is ``jsonl`` or ``parquet``.
+    A killed process's finished parts are kept. The manifest's kind is ``jsonl`` or ``parquet``.
     """
+    folder, fused, plan, manifest, _ = job
     folder.start(plan, {})
     about = {key: value for key, value in manifest.items() if key != "versions"}
     write_parts(folder.partial / VECTORS, fused, manifest["kind"], about=about)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +14,8 @@ from pyserini_xqg.index.recall import Sample, measure, say
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.index.fused import Fused
-    from pyserini_xqg.index.options import Options
+    from pyserini_xqg.index.options import Job
 
 #: Names for ``--type``; anything else is handed to FAISS as a factory string.
 TYPES = {"flat": "Flat", "hnsw": "HNSW32"}
@@ -25,25 +23,10 @@ TYPES = {"flat": "Flat", "hnsw": "HNSW32"}
 _TRAINING_ROWS = 262_144
 
 
-def write_in_memory(
-    folder: OutputFolder,
-    fused: Fused,
-    plan: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    options: Options,
-) -> None:
-    """Fill `folder` with ``index`` and ``docid`` of a type that FAISS must hold whole.
+def write_in_memory(job: Job) -> None:
+    """Fill a folder with ``index`` and ``docid`` of a type that FAISS must hold whole.
 
-    Parameters
-    ----------
-    folder : OutputFolder
-        Entered, not yet started.
-    fused : Fused
-    plan : mapping
-        What decides the bytes.
-    manifest : mapping
-        To be finished with; the measured recall is added.
-    options : Options
+    The measured recall is added to the manifest.
 
     Raises
     ------
@@ -53,6 +36,7 @@ def write_in_memory(
     """
     import faiss
 
+    folder, fused, plan, manifest, options = job
     folder.start(plan, {"docid": b"", "index": b""})
     index_type = options.index_type
     try:

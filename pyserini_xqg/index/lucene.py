@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +23,8 @@ from pyserini_xqg.index.recall import Sample, measure, say
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.index.fused import Fused
-    from pyserini_xqg.index.options import Options
+    from pyserini_xqg.index.options import Job
 
 # Lengths that differ by no more come from rounding; such vectors need no other dimension.
 _UNIT = 1e-5
@@ -33,28 +32,12 @@ _UNIT = 1e-5
 _LAST_WITH_PARQUET = 23
 
 
-def write_lucene(
-    folder: OutputFolder,
-    fused: Fused,
-    plan: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    options: Options,
-) -> None:
-    """Fill `folder` with a Lucene index, ``docid``, and ``xqg.json`` last.
+def write_lucene(job: Job) -> None:
+    """Fill a folder with a Lucene index, ``docid``, and ``xqg.json`` last.
 
     The vectors are first written beside it, as Anserini reads files; these are kept until the end,
-    and a killed process's finished ones are used again.
-
-    Parameters
-    ----------
-    folder : OutputFolder
-        Entered, not yet started.
-    fused : Fused
-    plan : mapping
-        What decides the bytes.
-    manifest : mapping
-        Its kind is ``lucene-flat`` or ``lucene-hnsw``; what the vectors went through is added.
-    options : Options
+    and a killed process's finished ones are used again. The manifest's kind is ``lucene-flat`` or
+    ``lucene-hnsw``; what the vectors went through is added.
 
     Raises
     ------
@@ -66,6 +49,7 @@ def write_lucene(
     from pyserini_xqg.base.java import prepare
     from pyserini_xqg.index.export import write_parts
 
+    folder, fused, plan, manifest, options = job
     java, kind = prepare(), manifest["kind"]
     graph = {"M": options.m, "efC": options.ef_construction} if kind == HNSW else {}
     folder.start({**plan, **graph}, {})

@@ -1,11 +1,14 @@
-"""How an index is written, where its kind asks for it."""
+"""What is asked of an index's writers, and what they are given."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from pyserini_xqg.base.output import OutputFolder
+    from pyserini_xqg.index.fused import Fused
     from pyserini_xqg.index.recall import Queries
 
 
@@ -30,3 +33,25 @@ class Options:
     ef_construction: int = 100
     threads: int = 1
     queries: Queries | None = None
+
+
+class Job(NamedTuple):
+    """A folder to fill, and what with.
+
+    Attributes
+    ----------
+    folder : OutputFolder
+        Entered, not yet started.
+    fused : Fused
+    plan : mapping
+        What decides the bytes: a resumed run must bring the same.
+    manifest : mapping
+        What the folder is finished with; a writer may add to it.
+    options : Options
+    """
+
+    folder: OutputFolder
+    fused: Fused
+    plan: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    options: Options

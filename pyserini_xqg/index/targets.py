@@ -2,64 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
-from pyserini_xqg.index.options import Options
+from pyserini_xqg.index.options import Job
 
-if TYPE_CHECKING:
-    from pyserini_xqg.base.output import OutputFolder
-    from pyserini_xqg.index.fused import Fused
+#: Fills a folder and finishes it with a manifest.
+Target = Callable[[Job], None]
 
 
-#: Fills an entered folder and finishes it with a manifest, to which it may add; the first mapping
-#: is the plan that a resumed run must bring again.
-Target = Callable[["OutputFolder", "Fused", Mapping[str, Any], Mapping[str, Any], Options], None]
-
-
-def _faiss(
-    folder: OutputFolder,
-    fused: Fused,
-    plan: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    options: Options,
-) -> None:
+def _faiss(job: Job) -> None:
     from pyserini_xqg.index.flat import FlatIndexWriter
     from pyserini_xqg.index.in_memory import write_in_memory
 
-    plan = {**plan, "type": options.index_type}
-    manifest = {**manifest, "type": options.index_type}
-    if options.index_type != "flat":
-        write_in_memory(folder, fused, plan, manifest, options)
+    about = {"type": job.options.index_type}
+    job = job._replace(plan={**job.plan, **about}, manifest={**job.manifest, **about})
+    if job.options.index_type != "flat":
+        write_in_memory(job)
         return
-    writer = FlatIndexWriter(folder, plan, fused.dimension)
-    for docids, vectors in fused.blocks("indexing", start=folder.blocks):
+    writer = FlatIndexWriter(job.folder, job.plan, job.fused.dimension)
+    for docids, vectors in job.fused.blocks("indexing", start=job.folder.blocks):
         writer.append(docids, vectors)
-    writer.finish(manifest)
+    writer.finish(job.manifest)
 
 
-def _lucene(
-    folder: OutputFolder,
-    fused: Fused,
-    plan: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    options: Options,
-) -> None:
+def _lucene(job: Job) -> None:
     from pyserini_xqg.index.lucene import write_lucene
 
-    write_lucene(folder, fused, plan, manifest, options)
+    write_lucene(job)
 
 
-def _export(
-    folder: OutputFolder,
-    fused: Fused,
-    plan: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    options: Options,
-) -> None:
+def _export(job: Job) -> None:
     from pyserini_xqg.index.export import write_export
 
-    write_export(folder, fused, plan, manifest)
+    write_export(job)
 
 
 TARGETS: dict[str, Target] = {
