@@ -109,8 +109,28 @@ def as_dataset(folder, docids, vectors, texts):
     return open_vectors(folder)
 
 
+def as_stock_faiss(folder, docids, vectors, texts):
+    """As Pyserini's own writer has it; Java is prepared by the first who asks for its command."""
+    from pyserini.encode.optional import FaissRepresentationWriter
+
+    writer = FaissRepresentationWriter(str(folder), dimension=vectors.shape[1])
+    with writer:
+        writer.write({"id": docids, "vector": vectors})
+    return open_vectors(folder)
+
+
+def as_stock_hnsw(folder, docids, vectors, texts):
+    """By Pyserini's command, from the JSONL of its encoder."""
+    folder.mkdir()
+    as_jsonl(folder / "jsonl", docids, vectors, texts)
+    stock("pyserini.index.faiss", "--input", folder / "jsonl", "--output", folder / "hnsw",
+          "--hnsw", "--M", 16, "--efC", 40, "--threads", 1, "--dim", vectors.shape[1])  # fmt: skip
+    return open_vectors(folder / "hnsw")
+
+
 KINDS = [
     as_jsonl, as_gz, as_faiss, as_hnsw, as_ivf, as_numpy, as_numpy_names, as_parquet, as_dataset,
+    as_stock_hnsw, as_stock_faiss,
 ]  # fmt: skip
 
 
