@@ -87,6 +87,13 @@ class Choice(NamedTuple):
         )
 
     def _why_nothing(self) -> str:
+        pairs = self.record.get("own_pairs")
+        if pairs and not pairs["belong"]:
+            return (
+                "; WARNING: generated queries lie no nearer to their own passages than to others "
+                f"({pairs['own']} of {pairs['pairs']} pairs that choose each other), so nothing is "
+                "folded in: see whether the queries were made of these passages"
+            )
         said, seen = "; no gain is assured, so nothing is folded in", self.record.get("not_assured")
         if seen is None:
             return said

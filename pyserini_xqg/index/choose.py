@@ -17,6 +17,7 @@ import numpy as np
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.choice import WITH, WITHOUT, Choice, Scores, pick
 from pyserini_xqg.index.left_out import Found, Topics, rank
+from pyserini_xqg.index.own_pairs import own_pairs
 from pyserini_xqg.index.own_topics import covered, draw_topics, of_all, of_language, read_samples
 from pyserini_xqg.index.passage_pool import POOL, Pool, draw_pool
 from pyserini_xqg.index.settings import FALLBACK
@@ -87,6 +88,9 @@ def choose(
     samples = read_samples(store, languages)
     drawn = draw_topics(samples, seed)
     share = covered(store, pool, languages)
+    pairs = own_pairs(store, samples, seed)
+    if not pairs.belong():
+        alphas = [0.0]
     if routed:
         topics = {code: of_language(drawn[code], code) for code in languages}
     else:
@@ -118,6 +122,7 @@ def choose(
             "by": "generated queries, each left out of its own passage",
             "pool": len(pool.rows),
             "coverage": {route: round(share[route], 6) for route in scores},
+            "own_pairs": {**pairs._asdict(), "belong": pairs.belong()},
         },
         fallback if routed else None,
     )

@@ -13,6 +13,7 @@ from pyserini_xqg.index.__main__ import main
 from pyserini_xqg.index.auto import complete
 from pyserini_xqg.index.choice import WITH, WITHOUT, Scores, pick
 from pyserini_xqg.index.choose import choose
+from pyserini_xqg.index.own_pairs import OwnPairs
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.store import Store
 
@@ -116,7 +117,7 @@ def helpful(tmp_path):
     return made(tmp_path / "s")
 
 
-def made(path, covered=50, **options):
+def made(path, covered=50, shift=0, **options):
     rng = np.random.default_rng(7)
     d = 12
     passages = rng.normal(size=(80, d))
@@ -126,7 +127,7 @@ def made(path, covered=50, **options):
     queries = {
         code: [
             place + 0.7 * rng.normal(size=(3 if row < covered else 0, d))
-            for row, place in enumerate(places)
+            for row, place in enumerate(np.roll(places, shift, axis=0))
         ]
         for code in ("ar", "te")
     }
@@ -152,6 +153,26 @@ def test_what_helps_is_folded_in(helpful):
     some = complete(store, Fusion("mean", 0.3, mu=None), routed=True).fusion
     assert (some.alpha, some.alphas) == (0.3, {})
     assert some.mu > 0
+
+
+def test_queries_of_other_passages_are_not_folded_in(tmp_path, capsys):
+    store = Store([made(tmp_path / "s", shift=1)])
+    # left out of their wrong passages, they find each other: it would look like a gain
+    found = complete(store, Fusion(mu="auto"), routed=True)
+    assert set(found.fusion.alphas.values()) == {0.0}
+    pairs = found.record["own_pairs"]
+    assert (pairs["passages"], pairs["own"], pairs["belong"]) == (50, 0, False)
+    assert pairs["pairs"] > 20
+    assert "WARNING: generated queries lie no nearer to their own" in capsys.readouterr().err
+
+
+def test_pairs_by_hand():
+    # 100 pairs among 100 passages: chance makes one of them own, and 3 or more with .080, 4 .019
+    assert not OwnPairs(100, 100, 3).belong()
+    assert OwnPairs(100, 100, 4).belong()
+    assert OwnPairs(240, 79, 5).belong()
+    assert OwnPairs(19, 10, 0).belong()  # too few to tell
+    assert OwnPairs(2000, 2000, 2000).belong()
 
 
 def test_the_index_command_chooses(helpful, tmp_path, capsys):
