@@ -166,6 +166,9 @@ def test_an_output_that_is_there_is_refused_before_any_work(tmp_path):
         parser.parse_args(there)
     for more in (["--overwrite"], ["--dry-run"], ["--engine", "ray"]):
         parser.parse_args([*there, *more])
+    for more in ([], ["--overwrite"]):
+        with pytest.raises(XqgError, match="is the folder that this runs in, or one around it"):
+            parser.parse_args(["--output", ".", *more])
     parser.parse_args(["--output", str(tmp_path / "new")])
     parser.parse_args([])
 

@@ -51,9 +51,10 @@ class Parser(argparse.ArgumentParser):
         """As argparse has it; every way of parsing comes through here."""
         given, rest = super().parse_known_args(args, namespace)
         there = vars(given)
-        written = there.get("output") and there.get("overwrite") is False
-        if written and not there.get("dry_run") and there.get("engine") != "ray":
-            refuse_existing(there["output"], overwrite=False)
+        overwrite, written = there.get("overwrite"), there.get("output") is not None
+        here = there.get("engine") != "ray" and not there.get("dry_run")
+        if written and here and overwrite is not None:
+            refuse_existing(there["output"], overwrite)
         return given, rest
 
     def format_help(self) -> str:

@@ -79,7 +79,8 @@ class Join:
     Raises
     ------
     XqgError
-        For a broken row, a duplicate docid, an unknown one, or a language that no row has.
+        For a broken row, a duplicate docid, an unknown one, a language that no row has, or the
+        same queries twice.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Join:
         self._read_corpus(corpus, work, corpus_name)
         for number, source in enumerate(queries):
             self._read_queries(number, source, work)
+            self._check_new(queries[: number + 1])
         self.unknown = self._places.finish(ignore_unknown)
         self.languages = self._chosen(languages, bool(queries))
 
@@ -193,6 +195,16 @@ class Join:
                 self.counts[language] += len(texts) - blank
             self._places.add_queries(row.docid, number, part, index, line)
         self._places.flush()
+
+    def _check_new(self, queries: Sequence[str | Path]) -> None:
+        """Refuse queries that were read before, under whatever name: each would count twice."""
+        last = self.digests[f"queries {len(queries) - 1}"]
+        for number, earlier in enumerate(queries[:-1]):
+            if self.digests[f"queries {number}"] == last:
+                raise XqgError(
+                    f"{queries[-1]} holds the same queries as {earlier}, and each would count "
+                    "twice; give them once"
+                )
 
     def _first_pass(
         self, key: str, path: str | Path, work: Path, label: str, called: Path | None = None

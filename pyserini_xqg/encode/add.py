@@ -14,6 +14,7 @@ from pyserini_xqg.store.sample import sample_rates, thinned
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pyserini_xqg.collection.join import Join
     from pyserini_xqg.encode.vector_sources import VectorSource
     from pyserini_xqg.encoder.encoder import Encoder
     from pyserini_xqg.index.settings import Fusion
@@ -70,6 +71,22 @@ def _check(store: Store, encoder: Encoder, keep_queries: bool) -> None:
         raise XqgError(
             f"{store.paths[0]} holds sums only, so --keep-queries cannot keep the queries that it "
             "has: leave it out, or encode them all again"
+        )
+
+
+def check_not_there(store: Store, join: Join) -> None:
+    """Refuse queries that a store has already, by what it says of its inputs.
+
+    Raises
+    ------
+    XqgError
+    """
+    there = {value for name, value in store.manifest["inputs"].items() if "queries" in name}
+    again = {value for name, value in join.digests.items() if "queries" in name} & there
+    if again and (both := {*store.languages} & {*join.languages}):
+        raise XqgError(
+            f"{store.paths[0]} has these queries in {' '.join(sorted(both))} already, and each "
+            "would count twice: add others, or other --languages of them"
         )
 
 

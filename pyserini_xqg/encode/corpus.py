@@ -96,7 +96,13 @@ def encode_corpus(
     from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK, shard_range
-    from pyserini_xqg.encode.add import facts_of_both, rates_of_both, store_to_add_to, with_old
+    from pyserini_xqg.encode.add import (
+        check_not_there,
+        facts_of_both,
+        rates_of_both,
+        store_to_add_to,
+        with_old,
+    )
     from pyserini_xqg.encode.adopt import adopt, in_blocks
     from pyserini_xqg.encode.blocks import encode_blocks
     from pyserini_xqg.encoder.probes import make_probes
@@ -158,6 +164,7 @@ def encode_corpus(
         new = {code: join.counts[code] for code in join.languages}
         rates = sample_rates(new, join.passages)
         if before is not None:
+            check_not_there(before, join)
             facts, rates = facts_of_both(before, facts), rates_of_both(before, new)
             plan["added_to"] = before.digest
         both = sorted({*join.languages, *(before.languages if before else ())})

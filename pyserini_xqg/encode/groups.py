@@ -14,7 +14,8 @@ from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encoder.backends import BACKENDS
-from pyserini_xqg.encoder.hub import Named, add_trust_option, model_folder
+from pyserini_xqg.encoder.folder import similarity_of
+from pyserini_xqg.encoder.hub import Named, add_trust_option, cached_folder, model_folder
 from pyserini_xqg.encoder.presets import PRESETS
 from pyserini_xqg.encoder.spec import DTYPES, POOLINGS, SIDES, EncoderSpec
 from pyserini_xqg.index.settings import add_fusion_options
@@ -263,6 +264,14 @@ def encoder_from(
     )
     encoder.check_sides()
     print(spec.described(encoder.longest), file=sys.stderr)
+    folder = cached_folder(Named(spec.model, spec.revision))
+    said = similarity_of(folder) if folder is not None and not spec.l2_norm else None
+    if said not in (None, "dot", "dot_product"):
+        print(
+            f"note: {spec.model} says that its vectors are compared by {said}; here it is the dot "
+            "product, which ranks so where they have length 1: see --l2-norm",
+            file=sys.stderr,
+        )
     if model.dimension not in (None, encoder.dimension):
         raise XqgError(
             f"--dimension {model.dimension}: {spec.model} has {encoder.dimension}; leave "

@@ -161,6 +161,10 @@ def _lengths(transformer: Path) -> dict[str, int]:
     path = transformer / "sentence_bert_config.json"
     saved = _object(path) if path.is_file() else {}
     tokenizer = transformer / "tokenizer_config.json"
+    for name in ("max_seq_length", "query_length", "document_length"):
+        value = saved.get(name)
+        if value is not None and (type(value) is not int or value < 1):
+            raise XqgError(f"{path}: {name} is {value!r:.40}; expected a number of tokens")
     longest = saved.get("max_seq_length")
     if longest is None and tokenizer.is_file():
         longest = _object(tokenizer).get("model_max_length")
@@ -183,6 +187,8 @@ def _prompts(folder: Path) -> dict[str, str]:
     default = saved.get("default_prompt_name")
     if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
         raise XqgError(f"{path}: expected a prompt by name under 'prompts'")
+    if default and default not in prompts:
+        raise XqgError(f"{path}: default_prompt_name {default!r:.40} is none of its prompts")
 
     def first(*names: str) -> str:
         return next((prompts[name] for name in names if name in prompts), "")
@@ -191,6 +197,13 @@ def _prompts(folder: Path) -> dict[str, str]:
         "query_prefix": first("query", *([default] if default else [])),
         "passage_prefix": first("document", "passage", "corpus", *([default] if default else [])),
     }
+
+
+def similarity_of(folder: Path) -> str | None:
+    """How a model's folder says that its vectors are compared; None where it does not."""
+    path = folder / "config_sentence_transformers.json"
+    said = _object(path).get("similarity_fn_name") if path.is_file() else None
+    return None if said is None else str(said)
 
 
 def _layer(place: Path) -> Layer:

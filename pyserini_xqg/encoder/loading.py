@@ -38,8 +38,17 @@ class Kind(NamedTuple):
     own_heads_only: bool = True
 
 
+def encoder_of(model: Any) -> Any:
+    """The part of a model that reads a text, of T5 and its like the encoder.
+
+    The configuration of an encoder that was saved alone may not say that it had a decoder.
+    """
+    of_two = model.config.is_encoder_decoder or hasattr(model.base_model, "decoder")
+    return model.get_encoder() if of_two else model.base_model
+
+
 def _hidden(model: Any, ids: Any) -> Any:
-    part = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
+    part = encoder_of(model)
     return part(input_ids=ids, attention_mask=ids.new_ones(ids.shape)).last_hidden_state
 
 

@@ -173,6 +173,9 @@ class EncoderSpec:
         """
         if self.pooling is not None:
             return
+        place = Path(self.model)
+        if place.is_dir() and not [*place.glob("config.json"), *place.glob("*/config.json")]:
+            raise XqgError(f"{self.model} is no model's folder: there is no config.json in it")
         raise XqgError(
             f"how {self.model} pools is not known, and the wrong pooling gives useless vectors: "
             f"neither it (sentence-transformers' files, {SPEC_FILE}) nor a preset of its name "

@@ -12,6 +12,7 @@ from pyserini_xqg.encoder.loading import (
     TEXT_ENCODER,
     Kind,
     check_tokenizer,
+    encoder_of,
     load_config,
     load_model,
     load_tokenizer,
@@ -63,9 +64,7 @@ def load_encoder(named: Named) -> Loaded:
         return _dpr(named, known.transformer, config, tokenizer)
     model = load_model(named, TEXT_ENCODER, tokenizer, folder=at)
     longest = positions_of(model)
-    if config.is_encoder_decoder:
-        model = model.get_encoder()
-    return Loaded(model, tokenizer, _layers(known), _shortest(longest, tokenizer), None)
+    return Loaded(encoder_of(model), tokenizer, _layers(known), _shortest(longest, tokenizer), None)
 
 
 def _shortest(positions: int | None, tokenizer: Any) -> int | None:

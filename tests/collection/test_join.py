@@ -245,3 +245,13 @@ def test_queries_that_change_under_our_hands(write_jsonl, work, other):
     with pytest.raises(XqgError, match="q.jsonl:1: the file changed while it was read"):
         join.queries_of(["d2"])
     join.close()
+
+
+def test_queries_count_once(write_jsonl, work, tmp_path):
+    corpus = write_jsonl("c.jsonl", [{"docid": "1", "text": "t"}])
+    queries = write_jsonl("q.jsonl", [{"docid": "1", "generated_queries": {"te": ["q"]}}])
+    (tmp_path / "r.jsonl.gz").write_bytes(gzip.compress(queries.read_bytes()))
+    for again in (queries, tmp_path / "r.jsonl.gz"):
+        with pytest.raises(XqgError, match=rf"{again.name} holds the same queries as \S+q.jsonl"):
+            Join(corpus, [queries, again], work)
+        (work / "join.sqlite").unlink(missing_ok=True)

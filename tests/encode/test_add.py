@@ -115,3 +115,15 @@ def test_what_is_refused(inputs, encoder, tmp_path, write_jsonl):
     with pytest.raises(XqgError, match="name it with input --vectors STORE"):
         encode_corpus(corpus, tmp_path / "b", encoder, queries=[second], add=True)
     assert not (tmp_path / "b").exists()
+
+
+def test_the_same_queries_are_not_added_twice(inputs, encoder, tmp_path):
+    corpus, first, _ = inputs
+    encode_corpus(corpus, tmp_path / "a", encoder, queries=[first], languages=["te"])
+    again = {"vectors": open_vectors(tmp_path / "a"), "add": True, "queries": [first]}
+    with pytest.raises(XqgError, match="a has these queries in te already"):
+        encode_corpus(None, tmp_path / "b", encoder, **again)
+    encode_corpus(None, tmp_path / "c", encoder, **again, languages=["ar"])
+    again["vectors"] = open_vectors(tmp_path / "c")
+    with pytest.raises(XqgError, match="c has these queries in ar te already"):
+        encode_corpus(None, tmp_path / "d", encoder, **again)

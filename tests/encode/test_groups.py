@@ -80,6 +80,16 @@ def test_where_settings_come_from_is_said_before_the_work(model_dir, tmp_path, c
     assert "note:" not in line
 
 
+def test_another_similarity_is_said(model_dir, tmp_path, capsys):
+    odd.sentence_transformer(model_dir, tmp_path / "st", norm=False)
+    odd.change_json(tmp_path / "st/config_sentence_transformers.json", similarity_fn_name="cosine")
+    command = f"--encoder {tmp_path / 'st'} --device cpu"
+    encoder_from(options_of(command))
+    assert "says that its vectors are compared by cosine; here" in capsys.readouterr().err
+    encoder_from(options_of(f"{command} --l2-norm"))
+    assert "note:" not in capsys.readouterr().err
+
+
 def test_pooling_that_nobody_says_is_refused_before_the_model_is_loaded(model_dir, monkeypatch):
     monkeypatch.setattr("pyserini_xqg.encoder.loading.load_model", None)
     with pytest.raises(XqgError, match=f"how {model_dir} pools is not known.*Give --pooling"):

@@ -189,6 +189,10 @@ REFUSED = [
     (lambda f: odd.a_pointer(f / "2_Dense"), "is a pointer of git LFS"),
     (lambda f: odd.change_json(f / "config_sentence_transformers.json", prompts=["a"]),
      "expected a prompt by name"),
+    (lambda f: odd.change_json(f / "config_sentence_transformers.json", default_prompt_name="x"),
+     "default_prompt_name 'x' is none of its prompts"),
+    *((lambda f, v=v: odd.change_json(f / "sentence_bert_config.json", max_seq_length=v),
+       "max_seq_length is .*; expected a number of tokens") for v in (0, -1, "64", True, 1.5)),
 ]  # fmt: skip
 
 

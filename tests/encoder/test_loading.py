@@ -290,6 +290,9 @@ def test_the_encoder_of_an_encoder_decoder(t5, tmp_path):
     odd.without(alone, "decoder.")
     found = load(alone, pooling="mean").encode_queries(["w1 w2"])[0]
     assert found == pytest.approx(expected, abs=1e-5)
+    odd.change_json(alone / "config.json", is_encoder_decoder=False)  # as T5EncoderModel saves it
+    again = load(alone, pooling="mean").encode_queries(["w1 w2"])[0]
+    assert again == pytest.approx(expected, abs=1e-5)
     odd.without(alone, "encoder.block.1")
     with pytest.raises(XqgError, match="missing .*encoder.block.1"):
         load(alone)

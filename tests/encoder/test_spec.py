@@ -42,6 +42,8 @@ def test_a_folder_in_the_hubs_cache_has_its_name(tmp_path):
 
 
 def test_pooling_is_never_guessed(tmp_path):
+    with pytest.raises(XqgError, match="is no model's folder: there is no config.json in it"):
+        EncoderSpec.resolve(str(tmp_path)).check_pooling()
     (tmp_path / "config.json").write_text('{"_name_or_path": "facebook/mcontriever"}')
     with pytest.raises(XqgError, match=r"from facebook/mcontriever: --preset mcontriever if it is"):
         EncoderSpec.resolve(str(tmp_path)).check_pooling()
