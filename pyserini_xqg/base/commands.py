@@ -9,8 +9,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn, cast
 
-from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.base.progress import be_quiet
+from pyserini_xqg.base.refusing import refuse_existing
 
 
 class Parser(argparse.ArgumentParser):

@@ -165,63 +165,6 @@ def parsed_rows(
             yield where, parse(line.content, where)
 
 
-def refuse_around(path: str | Path) -> None:
-    """Refuse an output that is the working folder, or one around it: replacing it loses all.
-
-    Raises
-    ------
-    XqgError
-    """
-    if Path.cwd().is_relative_to(Path(path).resolve()):
-        raise XqgError(
-            f"{str(path)!r} is the folder that this runs in, or one around it; give the name of a "
-            "new one, such as " + str(Path(path) / "NAME")
-        )
-
-
-def refuse_inside(path: str | Path) -> None:
-    """Refuse a folder to be made inside a store, an index or a trained model.
-
-    These are checked, moved and replaced as one, and it would go with them.
-
-    Raises
-    ------
-    XqgError
-    """
-    for around in Path(path).resolve().parents:
-        for name in _MANIFESTS:
-            if _is_manifest(around / name):
-                raise XqgError(
-                    f"{path} is inside {around}, which is replaced as one ({name} is in it), and "
-                    f"it would go with that; give a name outside it, such as {around}-NAME"
-                )
-
-
-#: Of stores and trained models, and of indexes.
-_MANIFESTS = ("manifest.json", "xqg.json")
-
-
-def _is_manifest(path: Path) -> bool:
-    """Whether a file is one of ours: others may be called so."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and isinstance(found.get("format"), int)
-
-
-def refuse_existing(path: str | Path, overwrite: bool) -> None:
-    """Refuse an output that is there, unless it may be replaced.
-
-    Raises
-    ------
-    XqgError
-    """
-    refuse_around(path)
-    if os.path.lexists(path) and not overwrite:
-        raise XqgError(f"{path} exists; give another name, or --overwrite to replace it")
-
-
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[str]]:
     """A text file, open to be written, that is whole or not there: temporary name, sync, rename."""

@@ -12,18 +12,9 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import (
-    check_fields,
-    digest,
-    read_json,
-    read_object,
-    refuse_around,
-    refuse_existing,
-    refuse_inside,
-    sync,
-    write_json,
-)
+from pyserini_xqg.base.files import check_fields, digest, read_json, read_object, sync, write_json
 from pyserini_xqg.base.names import check_names
+from pyserini_xqg.base.refusing import refuse_around, refuse_existing, refuse_inside
 
 #: What a finished folder must still lose; there only between its last two moments.
 _LEFTOVERS = "leftovers.json"

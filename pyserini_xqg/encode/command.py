@@ -35,7 +35,8 @@ def encode_here(groups: Groups) -> None:
     if output.price_per_hour is not None and not output.dry_run:
         raise XqgError("output --price-per-hour goes with --dry-run")
 
-    from pyserini_xqg.base.files import input_files, refuse_existing, refuse_inside
+    from pyserini_xqg.base.files import input_files
+    from pyserini_xqg.base.refusing import refuse_existing, refuse_inside
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import shard_range
     from pyserini_xqg.collection.sources import check_corpus

@@ -32,7 +32,8 @@ def filter_here(args: argparse.Namespace) -> None:
         raise XqgError("--round-trip-k goes with --round-trip INDEX")
     if args.sample < 0 or args.batch_size < 1 or args.threads < 1:
         raise XqgError("--batch-size and --threads are at least 1, --sample at least 0")
-    from pyserini_xqg.base.files import input_files, refuse_existing, write_json
+    from pyserini_xqg.base.files import input_files, write_json
+    from pyserini_xqg.base.refusing import refuse_existing
 
     report = Path(args.report) if args.report else None
     if report:

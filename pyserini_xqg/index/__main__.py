@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--queries and --language go with --to bm25"
         )
     _check_options(args)
-    from pyserini_xqg.base.files import refuse_inside
+    from pyserini_xqg.base.refusing import refuse_inside
     from pyserini_xqg.index.auto import Chosen, complete, is_open
     from pyserini_xqg.index.maps_file import load_maps
     from pyserini_xqg.index.recall import encode_topics

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import parsed_json, read_whole, refuse_existing, written_whole
+from pyserini_xqg.base.files import parsed_json, read_whole, written_whole
+from pyserini_xqg.base.refusing import refuse_existing
 
 
 class Asked(NamedTuple):

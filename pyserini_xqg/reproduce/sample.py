@@ -15,7 +15,8 @@ from pathlib import Path
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.base.files import input_files, is_tsv, read_lines, refuse_existing, written_whole
+from pyserini_xqg.base.files import input_files, is_tsv, read_lines, written_whole
+from pyserini_xqg.base.refusing import refuse_existing
 from pyserini_xqg.collection.records import docid_of, parse_json
 from pyserini_xqg.reproduce.conditions import Collection, Condition
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import refuse_existing, written_whole
+from pyserini_xqg.base.files import written_whole
+from pyserini_xqg.base.refusing import refuse_existing
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.collection.scripts import normalise, word_characters
 from pyserini_xqg.collection.topics import Topic

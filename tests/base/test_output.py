@@ -9,8 +9,8 @@ import pytest
 
 from pyserini_xqg.base import output
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import refuse_existing
 from pyserini_xqg.base.output import OutputFolder, read_finished
+from pyserini_xqg.base.refusing import refuse_existing
 
 PLAN = {"alpha": 0.1, "input": "abc"}
 

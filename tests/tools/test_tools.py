@@ -23,7 +23,6 @@ TOOLS = Path(__file__).parents[2] / "tools"
         "gpu_check",
         "bench_index",
         "bench_memory",
-        "bench_search",
         "bench_start",
         "fault_harness",
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import refuse_existing
+from pyserini_xqg.base.refusing import refuse_existing
 from pyserini_xqg.evaluate.report.sections import Section
 
 # What a command prints of a report unless it is asked for all.
