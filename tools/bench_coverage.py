@@ -155,8 +155,8 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--shares", nargs="+", type=float, default=[0.1, 0.25, 0.5, 0.75, 1.0])
     parser.add_argument("--alpha", type=float, default=0.3, help="of the mean")
-    parser.add_argument("--mu", type=float, default=2.0)
-    parser.add_argument("--smoothed-alpha", type=float, default=0.4)
+    parser.add_argument("--mu", type=float, default=8.0)
+    parser.add_argument("--smoothed-alpha", type=float, default=0.5)
     parser.add_argument("--draws", type=int, default=3, help="of the passages that have queries")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--encoder", help="another place of the stores' model")
