@@ -259,6 +259,12 @@ def digest(content: bytes | memoryview) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def digest_of(path: Path) -> str:
+    """The same of a file, which is not held in memory."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
 def sync(file: IO[Any]) -> None:
     """Bring a file's content to the disk."""
     file.flush()

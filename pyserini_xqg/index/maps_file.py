@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import digest, sync
+from pyserini_xqg.base.files import digest_of, sync
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.folds import FOLDS, folds_at
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: collection: what more of them could still take off the error is a part in so many.
 ENOUGH = 64
 #: Bytes of sums of several languages that memory may hold; more are read from the store again.
-AT_HAND = 256 << 20
+AT_HAND = 128 << 20
 # Of the vectors that are read at once.
 _NUMBERS = 1 << 20
 #: In the index's folder.
@@ -107,7 +107,7 @@ def save_maps(maps: Maps, path: Path) -> None:
 def describe_maps(maps: Maps, path: Path) -> dict[str, Any]:
     """What ``xqg.json`` says of saved maps."""
     return {
-        "digest": digest(path.read_bytes()),
+        "digest": digest_of(path),
         "folds": FOLDS,
         "languages": {
             code: {
@@ -138,7 +138,7 @@ def load_maps(folder: str | Path, manifest: Mapping[str, Any] | None = None) -> 
         If the index has none, or the file is damaged.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load
+    from safetensors.numpy import load_file
 
     from pyserini_xqg.index.manifest import read_manifest
 
@@ -150,14 +150,12 @@ def load_maps(folder: str | Path, manifest: Mapping[str, Any] | None = None) -> 
     if not about:
         raise XqgError(f"{folder} has no maps: it was built without --mu, or with --mu 0")
     path = folder / MAPS  # whatever the manifest says: it may come from elsewhere
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise XqgError(f"{path} is missing; build the index again") from None
-    if about["folds"] != FOLDS or digest(content) != about["digest"]:
+    if not path.is_file():
+        raise XqgError(f"{path} is missing; build the index again")
+    if about["folds"] != FOLDS or digest_of(path) != about["digest"]:
         raise XqgError(f"{path}: not the maps that {folder} was built with; build it again")
     try:
-        tensors = load(content)
+        tensors = load_file(path)
     except SafetensorError as error:
         raise XqgError(f"{path}: damaged ({error}); build the index again") from None
     maps: dict[str, FoldMaps | None] = {}

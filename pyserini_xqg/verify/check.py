@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -158,12 +157,6 @@ def count_docids(path: Path) -> int:
     if last != b"\n":
         raise XqgError(f"{path / 'docid'}: the last line is cut off")
     return lines
-
-
-def digest_of(path: Path) -> str:
-    """`pyserini_xqg.base.files.digest` of a file of any size."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _docids(path: Path) -> Iterator[tuple[int, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyserini_xqg.base.files import digest_of
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.export import FORMS, VECTORS, read_parts
 from pyserini_xqg.index.flat import block_rows, open_index, read_flat
@@ -30,7 +31,6 @@ from pyserini_xqg.verify.check import (
     check_docids,
     check_encoder,
     count_docids,
-    digest_of,
 )
 from pyserini_xqg.verify.lucene import verify_bm25, verify_dense
 from pyserini_xqg.verify.norms import Norms

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyserini_xqg.base.files import digest
+from pyserini_xqg.base.files import digest, digest_of
 from pyserini_xqg.store.columns import npy_header
 from pyserini_xqg.store.sample import drawn
 from pyserini_xqg.store.store import MANIFEST, Store
@@ -25,7 +25,6 @@ from pyserini_xqg.verify.check import (
     check_docids,
     check_encoder,
     count_docids,
-    digest_of,
 )
 from pyserini_xqg.verify.norms import Norms
 
