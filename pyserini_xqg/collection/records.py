@@ -229,19 +229,29 @@ def docid_of(row: dict[str, Any], where: str, field: str | None = None) -> str:
     XqgError
         If there is none, or white space in it.
     """
-    names = (field,) if field else DOCID_FIELDS
-    name = next((name for name in names if name in row), "")
-    docid = row.get(name)
-    if isinstance(docid, int) and not isinstance(docid, bool):
-        docid = str(docid)
-    if name and not isinstance(docid, str):
-        raise XqgError(f"{where}: {name!r} is {_found(docid)}; expected a string, or an integer")
-    if not isinstance(docid, str):
+    return check_docid(id_of(row, (field,) if field else DOCID_FIELDS, "docid", where), where)
+
+
+def id_of(row: dict[str, Any], names: Sequence[str], what: str, where: str) -> str:
+    """The first of some fields that a row has: a string, or an integer as its digits.
+
+    Raises
+    ------
+    XqgError
+        If there is none, or it is neither.
+    """
+    name = next((name for name in names if name in row), None)
+    if name is None:
         raise XqgError(
-            f"{where}: no docid; expected a string in {' or '.join(names)}, found "
+            f"{where}: no {what}; expected a string in {either(names)}, found "
             f"{', '.join(row) or 'no field'}"
         )
-    return check_docid(docid, where)
+    found = row[name]
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    if not isinstance(found, str):
+        raise XqgError(f"{where}: {name!r} is {_found(found)}; expected a string, or an integer")
+    return found
 
 
 def text_field(row: dict[str, Any], field: str, where: str) -> str:
@@ -272,6 +282,11 @@ def _scores(values: Any, count: int, where: str) -> list[float | None]:
             f"{where}: expected {count} numbers, one for each query, found {_found(values)}"
         )
     return list(values)
+
+
+def either(names: Sequence[str]) -> str:
+    """Names as words: a, b or c."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _is_number(value: Any) -> bool:

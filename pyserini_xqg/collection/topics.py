@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import read_lines
 from pyserini_xqg.collection.languages import check_language, check_language_of_row, code_of
 from pyserini_xqg.collection.named import named_topics
-from pyserini_xqg.collection.records import parse_json, text_field
+from pyserini_xqg.collection.records import either, id_of, parse_json, text_field
 from pyserini_xqg.collection.sources import topic_files
 from pyserini_xqg.collection.tables import TOPICS, rows_of
 from pyserini_xqg.collection.tags import is_in_tags, tagged_topics
@@ -160,21 +160,11 @@ def topic_of(row: dict[str, Any], where: str, language: str | None = None) -> To
     XqgError
         Naming `where`, for a row that lacks a field or has another type in it.
     """
-    name = next((name for name in QID_FIELDS if name in row), "")
-    qid = row.get(name)
-    if isinstance(qid, int) and not isinstance(qid, bool):
-        qid = str(qid)
-    if name and not isinstance(qid, str):
-        raise XqgError(f"{where}: {name!r} is {qid!r:.60}; expected a string, or an integer")
-    if not isinstance(qid, str):
-        raise XqgError(
-            f"{where}: no topic id; expected a string in {_either(QID_FIELDS)}, found "
-            f"{', '.join(row) or 'no field'}"
-        )
+    qid = id_of(row, QID_FIELDS, "topic id", where)
     text = next((row[name] for name in TEXT_FIELDS if name in row), None)
     if not isinstance(text, str):
         raise XqgError(
-            f"{where}: no question; expected a string in {_either(TEXT_FIELDS)}, found "
+            f"{where}: no question; expected a string in {either(TEXT_FIELDS)}, found "
             f"{', '.join(row)}"
         )
     name = "lang" if "lang" in row else "language"
@@ -185,10 +175,6 @@ def topic_of(row: dict[str, Any], where: str, language: str | None = None) -> To
 def text_name(row: dict[str, Any]) -> str:
     """The field that a topic's question is in."""
     return next(name for name in TEXT_FIELDS if name in row)
-
-
-def _either(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _topic(qid: str, text: str, language: str, where: str) -> Topic:

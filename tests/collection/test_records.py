@@ -50,7 +50,7 @@ def test_passages(row, form, expected):
         (b'{"docid": "\xff"}', r"c.jsonl:9: not UTF-8 \(byte 12 of the line\)"),
         (
             line(text="b"),
-            "c.jsonl:9: no docid; expected a string in docid or id or _id, found text",
+            "c.jsonl:9: no docid; expected a string in docid, id or _id, found text",
         ),
         (
             line(docid=True, text="b"),
