@@ -142,9 +142,7 @@ def without_any(block: Block) -> Block:
 
 def predictions_at(maps: Maps | None, block: Block, folds: NDArray[np.int64]) -> Predictions | None:
     """What maps expect of passages, never from a map that their own queries are in."""
-    if maps is None:
-        return None
-    return maps.of([c for c in maps.languages if c in block.counts]).expected(block.passages, folds)
+    return None if maps is None else maps.expected(block.passages, folds)
 
 
 class _Work:

@@ -62,7 +62,7 @@ def self_check(
     store : Store
     fusion : Fusion
     members : sequence of str
-        The languages that it folds in.
+        The languages that it folds in; one that the store lacks, by its map alone.
     centres : mapping of language to array, or None
     maps : Maps or None
         For a fusion with a mu.
@@ -74,24 +74,24 @@ def self_check(
         For ``xqg.json``; None where there is nothing to check by: no queries, no sample of single
         vectors, or too few passages.
     """
-    if not members or fusion.method in (None, MAX_SIM):
+    there = [code for code in members if code in store.languages]
+    if not there or fusion.method in (None, MAX_SIM):
         return None
     if store.sample_rates is None and not store.kept_queries:
         return None
-    samples = read_samples(store, members)
+    samples = read_samples(store, there)
     pool = draw_pool(store, _POOL, seed)
     drawn = draw_topics(samples, seed, _TOPICS)
-    route = members[0] if len(members) == 1 else FALLBACK
     if len(members) == 1:
-        topics = of_language(drawn[route], route)
+        topics = of_language(drawn[there[0]], there[0])
     else:
-        topics = of_all(samples, drawn, list(members), _TOPICS)
+        topics = of_all(samples, drawn, there, _TOPICS)
     if fusion.method == "paper":
         topics = with_others(store, topics)
     if len(pool.rows) < _LEAST_POOL or len(set(topics.row.tolist())) < _LEAST_PASSAGES:
         return None
     state = OwnScores(store, topics, fusion, centres, maps)
-    for numbers, block, _ in read_pool(store, pool, members):
+    for numbers, block, _ in read_pool(store, pool, there):
         for fold in range(FOLDS):
             which = fold if fusion.mu else None
             predictions = predictions_at(maps, block, np.full(len(numbers), fold))
@@ -99,7 +99,8 @@ def self_check(
             state.add(numbers, block.passages, vectors, which)
             if which is None:  # nothing depends on the fold
                 break
-    return _record(state, covered(store, pool, members)[route])
+    route = FALLBACK if len(members) > 1 else there[0]
+    return _record(state, covered(store, pool, there)[route])
 
 
 def _record(state: OwnScores, coverage: float) -> dict[str, Any]:

@@ -92,6 +92,21 @@ def test_a_query_is_left_out_of_its_own_passage(tmp_path):
     assert np.argmax(block.sums["te"] @ block.sums["te"].T, axis=1).tolist() == list(range(60))
 
 
+def test_a_language_that_later_passages_lack(tmp_path):
+    rng = np.random.default_rng(0)
+    passages, queries = rng.normal(size=(60, 6)), rng.normal(size=(60, 1, 6))
+    first = {"ar": queries, "te": rng.normal(size=(60, 1, 6))}
+    maps = maps_of(Store([write_store(tmp_path / "first", passages, first)]), ["ar", "te"])
+    lacks = Store([write_store(tmp_path / "a", passages, {"ar": queries})])
+    empty = Store([write_store(tmp_path / "b", passages, {"ar": queries, "te": [[]] * 60})])
+    fusion = Fusion("mean", 0.5, mu=2)
+    checked = self_check(lacks, fusion, ["ar", "te"], maps=maps)
+    assert checked
+    assert checked == self_check(empty, fusion, ["ar", "te"], maps=maps)
+    assert checked != self_check(lacks, fusion, ["ar"], maps=maps.of(["ar"]))
+    assert self_check(lacks, fusion, ["te"], maps=maps.of(["te"])) is None
+
+
 def test_where_there_is_nothing_to_check_by(tmp_path):
     fusion = Fusion("mean", 0.3)
     assert self_check(Store([corner(tmp_path / "n", [2] * 100, rate=None)]), fusion, ["te"]) is None
