@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import importlib
 import json
 import sys
@@ -63,14 +62,13 @@ def data(tmp_path):
 
 @pytest.fixture
 def tool(monkeypatch):
-    """A module of the tools, which import each other by name."""
+    """A module of the tools, loaded anew."""
 
     def load(name):
         for package in ("accelerate", "datasets", "sentence_transformers"):
             pytest.importorskip(package)
         monkeypatch.syspath_prepend(TOOLS)
-        for each in ("train_tiny_encoder", "resource_experiment"):
-            monkeypatch.delitem(sys.modules, each, raising=False)
+        monkeypatch.delitem(sys.modules, "train_tiny_encoder", raising=False)
         return importlib.import_module(name)
 
     return load
@@ -189,54 +187,3 @@ def test_the_tool_trains_and_measures(data, tmp_path, tool, capsys, monkeypatch)
     tiny.main([*words, "--compare", str(output)])
     assert capsys.readouterr().out.count(last) == 2
     assert (output / "model.safetensors").stat().st_mtime_ns == before
-
-
-def test_the_resource_experiment(data, tmp_path, tool, capsys, monkeypatch):
-    experiment = tool("resource_experiment")
-    arms = list(experiment.arms(["fi", "te"], [0, 10, 100], 2))
-    assert [arm.name for arm in arms[:5]] == ["all-100-1", "fi-0-1", "fi-10-1", "te-0-1", "te-10-1"]
-    assert len(arms) == 10
-    pairs = read_pairs(data)
-    cut = {percent: experiment.cut(pairs, experiment.Arm("te", percent, 1)) for percent in (0, 10)}
-    assert [pair for pair in cut[0] if pair.lang == "te"] == []
-    assert sum(pair.lang == "te" for pair in cut[10]) == 6
-    others = [pair for pair in pairs if pair.lang != "te"]
-    assert [pair for pair in cut[10] if pair.lang != "te"] == others == cut[0]
-    assert experiment.cut(pairs, experiment.Arm("", 100, 1)) == pairs
-
-    trained = []
-    train = experiment.train_retriever
-
-    def counted(*given):
-        trained.append(given)
-        return train(*given)
-
-    monkeypatch.setattr(experiment, "train_retriever", counted)
-    tiny = sys.modules["train_tiny_encoder"]
-    monkeypatch.setattr(tiny, "SETTINGS", [*tiny.SETTINGS, "--effective-batch-size", "16"])
-    output = tmp_path / "out"
-    words = [
-        "--data", str(data), "--output", str(output), "--languages", "te", "--percents", "0",
-        "--seeds", "1", "--vocab-size", "120", "--dim", "8", "--epochs", "1",
-    ]  # fmt: skip
-    experiment.main(words)
-    assert len(trained) == 1
-    experiment.main(words)
-    assert len(trained) == 1
-    assert "1 of 1: te-0-1" in capsys.readouterr().out
-    with open(output / "report/resource-experiment.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["cut"] for row in rows] == ["te"] * 8
-    assert {row["pairs left"] for row in rows} == {"0"}
-    cells = rows[-1]
-    assert float(cells["gain"]) == pytest.approx(
-        float(cells["with xQG"]) - float(cells["passages only"])
-    )
-    with open(output / "report/by-part.csv", newline="") as file:
-        (mean,) = csv.DictReader(file)
-    assert mean["gain"] == mean["least"] == mean["most"] == cells["gain"]
-    others = [float(row["gain"]) for row in rows if row["topics"] not in ("mean", "te")]
-    assert float(mean["gain of the other six"]) == pytest.approx(sum(others) / 6)
-    assert (output / "report/gain.png").stat().st_size > 1000
-    with pytest.raises(XqgError, match="was begun with .*'dim': 8, .*, not .*'dim': 16"):
-        experiment.main([*words, "--dim", "16"])
