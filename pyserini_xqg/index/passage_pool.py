@@ -35,10 +35,10 @@ class Pool(NamedTuple):
 
 
 def draw_pool(store: Store, most: int = POOL, seed: int = 0) -> Pool:
-    """Passages from all over a store."""
-    rows = np.arange(store.passages)
-    if store.passages > most:
-        rows = np.sort(np.random.default_rng(seed).choice(store.passages, most, replace=False))
+    """Passages from all over a store: one, at random, of each of as many equal stretches."""
+    number = min(store.passages, most)
+    edges = np.arange(number + 1) * store.passages // max(number, 1)
+    rows = edges[:-1] + np.random.default_rng(seed).integers(np.diff(edges))
     return Pool(rows, folds_at(store, rows))
 
 
