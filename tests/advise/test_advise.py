@@ -195,3 +195,15 @@ def test_what_is_refused(inputs, tmp_path):
     with pytest.raises(XqgError, match="no such file or folder: nowhere"):
         main(["--corpus", "nowhere", "--queries", str(queries), "--output", str(tmp_path / "a")])
     assert not (tmp_path / "a").exists()
+
+
+def test_a_process_killed_at_its_first_moment_is_taken_up(inputs, tmp_path, monkeypatch):
+    corpus, queries = inputs
+    asked = []
+    monkeypatch.setattr("pyserini_xqg.advise.__main__.advise", lambda *of: asked.append(of[1]))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/plan.json.partial").write_text('{"corp')
+    main(["--corpus", str(corpus), "--queries", str(queries), "--output", str(tmp_path / "a"),
+          "--encoder", "m"])  # fmt: skip
+    assert asked == [tmp_path / "a"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["plan.json"]
