@@ -1,9 +1,9 @@
 """What it takes to choose alpha and mu, on a small and a ten times larger store of made vectors.
 
-Neither time nor memory of the choice may grow with the collection. The stores are as ``encode``
-writes them, with their sample of single queries; half of the passages have queries, which follow
-them by a map of their language. Beside it, the whole ``index`` command: maps, choice, self-check
-and the routed index. Every run is a process of its own.
+Neither time nor memory of the choice may grow with the collection. The stores have the sample of
+single queries that ``encode`` keeps of a large collection, 20,000 a language; half of the passages
+have queries, which follow them by a map of their language. Beside it, the whole ``index`` command:
+maps, choice, self-check and the routed index. Every run is a process of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def make(words: Sequence[str]) -> None:
     from pyserini_xqg.encoder.spec import EncoderSpec
     from pyserini_xqg.fusion import normalise
     from pyserini_xqg.store.block import Block
-    from pyserini_xqg.store.sample import draw, sample_rates
+    from pyserini_xqg.store.sample import MOST, draw
     from pyserini_xqg.store.store import MANIFEST
     from pyserini_xqg.store.writer import StoreWriter
 
@@ -44,7 +44,7 @@ def make(words: Sequence[str]) -> None:
         return vectors / np.sqrt(np.float32(DIMENSION))
 
     maps = {language: drawn(DIMENSION) for language in LANGUAGES}
-    rates = sample_rates(dict.fromkeys(LANGUAGES, passages // 2 * QUERIES), passages)
+    rates = dict.fromkeys(LANGUAGES, min(1.0, MOST / (passages // 2 * QUERIES)))
     with OutputFolder(path, MANIFEST) as folder:
         writer = StoreWriter(
             folder, {}, rows=passages, dimension=DIMENSION, languages=LANGUAGES, sample_rates=rates
