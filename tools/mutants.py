@@ -48,8 +48,9 @@ FAMILIES = (
     "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd",
     "AddNot", "ZeroIterationForLoop", "ReplaceBreakWithContinue", "ReplaceContinueWithBreak",
 )  # fmt: skip
-#: Seconds after which a mutant counts as killed: it never ends.
-LIMIT = 120
+#: A mutant counts as killed after so many times the seconds that the tests take without it, and
+#: this many more: it never ends.
+TIMES, MORE = 5, 10
 
 
 class Mutant(NamedTuple):
@@ -112,8 +113,8 @@ def _meaning(code: str) -> str | None:
     return ast.dump(tree)
 
 
-def survives(mutant: Mutant, copy: Path) -> bool:
-    """Whether its module's tests pass, in a process of their own."""
+def survives(mutant: Mutant, copy: Path, limit: float) -> bool:
+    """Whether its module's tests pass within so many seconds, in a process of their own."""
     target = copy / "pyserini_xqg" / f"{mutant.module}.py"
     whole = target.read_text(encoding="utf-8")
     target.write_text(mutant.code, encoding="utf-8")
@@ -121,7 +122,7 @@ def survives(mutant: Mutant, copy: Path) -> bool:
         child = os.fork()
         if not child:
             _test(copy, CORE[mutant.module])
-        return _status(child) == 0
+        return _status(child, limit) == 0
     finally:
         target.write_text(whole, encoding="utf-8")
 
@@ -149,9 +150,9 @@ def _test(copy: Path, tests: Sequence[str]) -> None:
         os._exit(status)
 
 
-def _status(child: int) -> int:
+def _status(child: int, limit: float) -> int:
     began = time.monotonic()
-    while time.monotonic() - began < LIMIT:
+    while time.monotonic() - began < limit:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
@@ -159,6 +160,11 @@ def _status(child: int) -> int:
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return 1
+
+
+def _unchanged(module: str) -> Mutant:
+    code = (ROOT / "pyserini_xqg" / f"{module}.py").read_text(encoding="utf-8")
+    return Mutant(module, "none", code)
 
 
 def _shown(mutant: Mutant) -> str:
@@ -195,7 +201,11 @@ def main() -> None:
         for module in args.modules:
             found = sorted(mutants(module))
             drawn = random.Random(args.seed).sample(found, min(args.number, len(found)))
-            left = [mutant for mutant in drawn if survives(mutant, copy)]
+            began = time.monotonic()
+            if not survives(_unchanged(module), copy, 600):
+                sys.exit(f"{module}: its tests fail without any change")
+            limit = TIMES * (time.monotonic() - began) + MORE
+            left = [mutant for mutant in drawn if survives(mutant, copy, limit)]
             killed, total = killed + len(drawn) - len(left), total + len(drawn)
             print(f"{module}: {len(drawn) - len(left)} of {len(drawn)} killed, of {len(found)}")
             for mutant in left:

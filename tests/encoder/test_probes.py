@@ -87,6 +87,13 @@ def test_cosines_and_lengths_by_hand():
     assert compare(one[:0], other[:0])[1] == 1.0
 
 
+@pytest.mark.parametrize("longer", [0.97, 1.03])
+def test_other_lengths(encoder, probes, longer):
+    other = [{**probe, "vector": [x * longer for x in probe["vector"]]} for probe in probes]
+    with pytest.raises(XqgError, match="What differs is the L2 norm"):
+        check_probes(encoder, other, "index")
+
+
 @pytest.mark.parametrize("change", [-1, 1])
 def test_other_tokens(encoder, probes, change):
     other = [

@@ -76,6 +76,11 @@ def test_queries_about_programs_stay(query):
     assert parse_answer(query, "en", 1) == [query]
 
 
+def test_a_refusal_in_json_is_one():
+    said = json.dumps({"questions": ["I'm sorry, but I cannot help with that."]})
+    assert parse_answer(said, "en", 1, questions=False) == "refusal"
+
+
 def test_questions_under_one_key_are_all_there():
     said = '{"question": "Where is it?", "question": "How old is it?", "question": "Who is it?"}'
     assert parse_answer(said, "en", 3) == ["Where is it?", "How old is it?", "Who is it?"]

@@ -64,11 +64,11 @@ def test_all_else_is_the_indexs_own(vectors):
 
 
 class Proposing:
-    """An index of one component whose own scores are off by `errors` last places, row by row."""
+    """An index of one component, 4, whose own scores are off by so many last places of 8."""
 
     def __init__(self, errors):
         self.ntotal, self.asked = len(errors), []
-        self.scores = np.float32(1) - np.array(errors, dtype=np.float32) * np.float32(2**-24)
+        self.scores = np.float32(8) - np.array(errors, dtype=np.float32) * np.float32(2**-21)
 
     def search(self, vectors, k):
         self.asked.append(k)
@@ -76,7 +76,7 @@ class Proposing:
         return self.scores[None, order], order[None]
 
     def reconstruct_batch(self, rows):
-        return np.ones((len(rows), 1), dtype=np.float32)
+        return np.full((len(rows), 1), 4, dtype=np.float32)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ class Proposing:
     [
         # Three roundings at most: the last one proposed, off by three, may tie with one that is
         # not proposed; off by four it is below all that could.
-        ([0] * 78 + [3, 3], [79, 80]),
-        ([0] * 78 + [4, 4], [79]),
-        ([0] * 79 + [4], [79, 80]),
+        ([0] * 79 + [3, 3], [80, 81]),
+        ([0] * 79 + [4, 4], [80]),
+        ([0] * 80 + [4], [80, 81]),
     ],
 )
 def test_it_is_asked_again_where_rounding_could_hide_a_row(errors, asked):
     index = Proposing(errors)
-    scores, rows = ExactIndex(index).search(np.ones((1, 1), dtype=np.float32), 12)
+    scores, rows = ExactIndex(index).search(np.full((1, 1), 2, dtype=np.float32), 13)
     assert index.asked == asked  # a quarter and 64 more than are wanted
-    assert rows.tolist() == [[*range(12)]]
-    assert scores.tolist() == [[1.0] * 12]
+    assert rows.tolist() == [[*range(13)]]
+    assert scores.tolist() == [[8.0] * 13]

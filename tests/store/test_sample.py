@@ -123,3 +123,14 @@ def test_encode_keeps_one(corpus_and_queries, encoder, tmp_path, dtype):
         assert np.load(tmp_path / "s" / f"sample.{language}.row.npy").shape == (number,)
     manifest = json.loads((tmp_path / "s/manifest.json").read_text())
     assert manifest["sample"]["te"] == {"rate": 1.0, "queries": store.queries["te"]}
+
+
+def test_a_later_block_brings_its_own_part(tmp_path):
+    store = random_shards(tmp_path, [2 * BLOCK + 7], keep=True, rate=0.5)
+    whole = list(store.blocks(sample=True))
+    for start in (1, 2):
+        for later, block in zip(store.blocks(start=start, sample=True), whole[start:], strict=True):
+            for language in store.languages:
+                here, there = later.sample[language], block.sample[language]
+                assert np.array_equal(here.counts, there.counts)
+                assert np.array_equal(here.vectors, there.vectors)

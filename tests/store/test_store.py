@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import digest
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encoder.spec import EncoderSpec
@@ -195,3 +196,35 @@ def test_a_manifest_that_is_no_object(tmp_path):
     (tmp_path / "store/manifest.json").write_text("[1]")
     with pytest.raises(XqgError, match="store/manifest.json"):
         Store(tmp_path / "store")
+
+
+def changed_manifest(path, **values):
+    file = path / "manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def test_shards_have_the_same_languages(tmp_path):
+    for shard, name in enumerate("ab"):
+        write(tmp_path / name, blocks(shard), shard)
+    queries = json.loads((tmp_path / "b/manifest.json").read_text())["queries"]
+    changed_manifest(tmp_path / "b", queries={**queries, "zz": 1})
+    for one, other in ("ab", "ba"):
+        said = f"{other} does not belong to {tmp_path / one}: its languages are .*, expected"
+        with pytest.raises(XqgError, match=said):
+            Store([tmp_path / one, tmp_path / other])
+
+
+def test_the_digest_of_several_is_that_of_theirs(tmp_path):
+    for shard, name in enumerate("ab"):
+        write(tmp_path / name, blocks(shard), shard)
+    one, other = (json.loads((tmp_path / x / "manifest.json").read_text())["digest"] for x in "ab")
+    assert Store([tmp_path / "a"]).digest == one
+    assert Store([tmp_path / "a", tmp_path / "b"]).digest == digest((one + other).encode())
+
+
+@pytest.mark.parametrize("sample", [{}, {"te": 1}, {"te": {"rate": "1"}}])
+def test_a_sample_without_rates(tmp_path, sample):
+    write(tmp_path / "a", blocks())
+    changed_manifest(tmp_path / "a", sample=sample)
+    with pytest.raises(XqgError, match=r"a/manifest.json: damaged \('sample' has no rates\)"):
+        Store([tmp_path / "a"])
