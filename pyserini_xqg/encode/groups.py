@@ -192,7 +192,11 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     add("--revision", help="of the model on the hub")
     add("--query-encoder", help="the query side's model where the two are not tied")
     add("--fields", nargs="+", default=["text"], choices=_FIELDS, help="what is encoded")
-    add("--pooling", choices=POOLINGS, help="how token vectors become one (default: cls)")
+    add(
+        "--pooling",
+        choices=POOLINGS,
+        help="how token vectors become one (default: as the model's folder or a preset says)",
+    )
     add(
         "--l2-norm",
         action="store_true",
