@@ -155,6 +155,12 @@ def test_the_command(files, tmp_path, capsys):
     assert capsys.readouterr().out == said
 
 
+def test_budgets_in_names(files, capsys):
+    main(command(files, "--allow-short", "--budget", "999", "1000", "1500", "2000"))
+    names = re.findall(r"^(R@\S+) \(not official\)", capsys.readouterr().out, re.MULTILINE)
+    assert names == ["R@999t", "R@1kt", "R@1.5kt", "R@2kt"]
+
+
 def test_short_and_missing(files, capsys):
     with pytest.raises(XqgError, match=r"short of tokens: 1 under 4; search deeper"):
         main(command(files, budget="4"))

@@ -1,6 +1,6 @@
 """Any bytes as input: what comes is a row or an error of ours, never a traceback.
 
-``XQG_FUZZ_EXAMPLES=15000 python -m pytest tests/test_fuzz.py`` tries 105,000 inputs.
+``XQG_FUZZ_EXAMPLES=15000 python -m pytest tests/tools/test_fuzz.py`` tries 105,000 inputs.
 """
 
 from __future__ import annotations
