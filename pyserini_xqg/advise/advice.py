@@ -126,7 +126,7 @@ def section(lines: Sequence[Line], said: Sequence[str], commands: Sequence[str])
         lambda axes: _draw(axes, lines),
         (9.0, 4.5),
     )
-    return Section("Does it help?", said, [table], [plot], list(commands))
+    return Section("The answer", said, [table], [plot], list(commands))
 
 
 def picture(of: Section) -> bytes:
