@@ -120,6 +120,7 @@ def test_effect_size():
     assert cohens_dz([0, 1, 2, 3, 4]) == pytest.approx(2 / 2.5**0.5)
     assert cohens_dz([1, 1]) is None
     assert cohens_dz([1]) is None
+    assert cohens_dz([1, 3]) == pytest.approx(2 / 2**0.5)  # two topics are enough
 
 
 def test_wins_ties_losses():
