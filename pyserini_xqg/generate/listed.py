@@ -78,7 +78,8 @@ _OPENING = re.compile(
     r"(?:final )?(?:answers?|output|response|results?|assistant|ai|model)\s*[:：]\s*|"
     r"(?:(?:sure|certainly|of course|okay|ok|absolutely|great)(?: thing)?[,.!:]?\s+)?"
     r"(?:here(?:'s|’s| is| are)|below (?:is|are)|these are|the following)\b"
-    r"[^:：?？]{0,160}[:：]\s*",
+    # The colon of 12:30 or of a name such as a:b introduces nothing.
+    r"(?:[^:：?？]|:(?=(?-i:[a-z\d]))){0,160}(?::(?!(?-i:[a-z\d]))|：)\s*",
     re.IGNORECASE,
 )
 

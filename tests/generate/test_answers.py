@@ -245,6 +245,21 @@ INSIDE = st.sampled_from([
 ])  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("Here is the organ of 12:30?", "Here is the organ of 12:30?"),
+        ("Here is what organ a:b?", "Here is what organ a:b?"),
+        ("Here is one for 12:30: Who built the organ?", "Who built the organ?"),
+        ("Here is the question:Who built the organ?", "Who built the organ?"),
+        ("Here is the question：Who built the organ?", "Who built the organ?"),
+    ],
+)
+def test_a_colon_inside_a_word_introduces_nothing(said, query):
+    assert parse_answer(said, "en", 1) == [query]
+    assert first_answer(said, "en") == query
+
+
 @st.composite
 def honest(draw):
     """A question with what a parser may stumble over at its beginning and in its middle."""
