@@ -108,7 +108,7 @@ class Predictions(Mapping[str, "Vectors"]):
         if len({number for number, _ in columns}) > 1:
             left = _add_alike(list(columns.values()), passages, folds, total, self._kept)
         _add_apart(list(columns.values()), passages, folds, total, left)
-        mixed = np.empty_like(total)
+        mixed: Vectors = np.empty_like(total)
         mixed[order] = total
         return mixed
 
