@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 #: Each module of the core with the tests that must notice what is wrong in it.
 CORE = {
     "fusion": ("test_fusion.py",),
-    "collection/join": ("collection/test_join.py",),
+    "collection/join": ("collection/test_join.py", "collection/test_named.py"),
     "collection/places": ("collection/test_join.py",),
     "collection/records": ("collection/test_records.py", "collection/test_join.py"),
     "collection/runs": ("collection/test_runs.py",),

@@ -55,6 +55,9 @@ def test_a_data_set_of_ir_datasets(irds, tmp_path):
     queries.write_text("d3\tq\n")
     with pytest.raises(XqgError, match="docid 'd3' is not in the corpus"):
         Join(irds, [queries], work, language="te")
+    (tmp_path / "docs").write_text("d1\tone\nd1\ttwo\n")
+    with pytest.raises(XqgError, match=f"^{irds}:2: duplicate docid 'd1', first seen at {irds}:1;"):
+        Join(irds, [], work)
 
 
 def test_what_ir_datasets_does_not_have(irds):
