@@ -97,7 +97,8 @@ def load_tokenizer(named: Named, folder: Path | None = None) -> Any:
     Raises
     ------
     XqgError
-        If there is none: transformers would make one up, to which all words are unknown.
+        If there is none: transformers would make one up, to which all words are unknown. And if it
+        cannot read a text.
     """
     from transformers import AutoTokenizer
 
@@ -111,6 +112,15 @@ def load_tokenizer(named: Named, folder: Path | None = None) -> Any:
             f"it has no tokenizer (tokenizer.json, or a vocabulary; found one of {len(tokenizer)} "
             "entries, to which every word is unknown): save the tokenizer beside the model"
         )
+    try:
+        tokenizer("a")
+    except BaseException as error:  # what ends the tokenizers' native code is no Exception
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise named.error(
+            f"its tokenizer cannot read a text ({reason}): save it beside the model again"
+        ) from None
     return tokenizer
 
 

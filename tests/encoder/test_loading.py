@@ -122,6 +122,14 @@ def three_words(folder):
     file.write_text(json.dumps(content))
 
 
+def a_template_of_another_token(folder):
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    tokens = content["post_processor"]["special_tokens"]
+    tokens["[other]"] = tokens.pop("[CLS]")
+    file.write_text(json.dumps(content))
+
+
 REFUSED = [
     (odd.under_a_prefix, "stand under the prefix 'lm_q.' .*without the prefix"),
     (lambda f: odd.without(f, "layer.1.output.dense"),
@@ -133,6 +141,7 @@ REFUSED = [
     (odd.without_tokenizer, "it has no tokenizer"),
     (three_words, "tokenizer has 8 entries and its embedding 64 rows"),
     (lambda f: more_words(f, 10), "tokenizer has 74 entries and its embedding 64 rows"),
+    (a_template_of_another_token, "its tokenizer cannot read a text .no entry found for key"),
     (odd.a_pointer, "model.safetensors is a pointer of git LFS, .*git lfs pull"),
     (lambda f: (f / "tokenizer.json").write_text(odd.POINTER), "tokenizer.json is a pointer"),
     (odd.cut_short, r"not weights, or cut short \(\d+ bytes, expected \d+\); fetch it again"),
