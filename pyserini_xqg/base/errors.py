@@ -27,6 +27,16 @@ class NothingMadeError(XqgError):
     status = 1
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """A text for a message, in so many characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error of another library says; its class where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def run_command(main: Callable[[Sequence[str] | None], None]) -> None:
     """Run a command's ``main`` as a program: errors become one line and an exit status.
 

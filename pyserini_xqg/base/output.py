@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, shortened
 from pyserini_xqg.base.files import check_fields, digest, read_json, read_object, sync, write_json
 from pyserini_xqg.base.names import check_names
 from pyserini_xqg.base.refusing import refuse_around, refuse_existing, refuse_inside
@@ -277,5 +277,4 @@ def check_same_plan(what: str, before: Mapping[str, Any], plan: Mapping[str, Any
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return shortened(json.dumps(value, ensure_ascii=False))

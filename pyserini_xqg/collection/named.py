@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.base.packed import SUFFIXES
 from pyserini_xqg.collection.languages import NAMES
 
@@ -190,7 +190,6 @@ def _fetched(source: str | Path, rows: Callable[[], Iterator[T]]) -> Iterator[T]
         raise
     except Exception as error:
         # Java's, requests', urllib's: no class in common. Nothing of ours runs in here.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise XqgError(
-            f"{source}: cannot be fetched or read ({reason[0]:.200}); is the network there?"
+            f"{source}: cannot be fetched or read ({reason_of(error):.200}); is the network there?"
         ) from None

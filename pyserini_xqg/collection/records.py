@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, shortened
 from pyserini_xqg.base.files import parsed_json
 from pyserini_xqg.collection.languages import check_language_of_row
 
@@ -297,5 +297,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _found(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shortened(repr(value), 60)

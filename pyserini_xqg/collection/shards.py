@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, shortened
 
 #: Passages in a block: the unit of work, commit and resume.
 BLOCK = 1024
@@ -46,10 +46,7 @@ def check_same_settings(
     """
     for key, here in settings.items():
         if here != expected[key]:
-            found, wanted = (
-                text if len(text) <= 80 else text[:77] + "..."
-                for text in map(repr, (here, expected[key]))
-            )
+            found, wanted = (shortened(repr(value)) for value in (here, expected[key]))
             raise XqgError(
                 f"{path} cannot be {what} with {first}: {key} is {found}, expected {wanted}; make "
                 "them with the same settings"

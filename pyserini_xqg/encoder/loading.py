@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pyserini_xqg.base.errors import reason_of
 from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.judging import check_output, check_weights
 from pyserini_xqg.encoder.weights import check_adapter, check_files, check_pointers
@@ -117,9 +118,8 @@ def load_tokenizer(named: Named, folder: Path | None = None) -> Any:
     except BaseException as error:  # what ends the tokenizers' native code is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise named.error(
-            f"its tokenizer cannot read a text ({reason}): save it beside the model again"
+            f"its tokenizer cannot read a text ({reason_of(error)}): save it beside the model again"
         ) from None
     return tokenizer
 
@@ -221,14 +221,12 @@ def _loaded(auto: Any, named: Named, folder: Path, **options: Any) -> Any:
         raise
     # Damaged files raise whatever the library that stumbles over them likes.
     except Exception as error:
-        said = str(error)
-        if "trust_remote_code" in said:
+        if "trust_remote_code" in str(error):
             raise named.error(
                 "it runs Python that comes with it; if you have read that and trust it, say "
                 "--trust-remote-code in this very command (it is never taken from a file)"
             ) from None
-        lines = said.strip().splitlines() or [type(error).__name__]
-        reason = lines[0].strip().rstrip(".")
+        reason = reason_of(error).strip().rstrip(".")
         if isinstance(error, (KeyError, TypeError, AttributeError, IndexError)):
             reason = (
                 f"a file of it is damaged, or not of this kind ({type(error).__name__}: {reason})"

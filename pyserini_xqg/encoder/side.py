@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.hub import Named
 from pyserini_xqg.encoder.judging import all_alike, unlike_texts
@@ -39,10 +39,9 @@ class Side:
         try:
             self.dimension = self.forward(self.tokenize(["a"], None, 8), np.arange(1)).shape[1]
         except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise named.error(
                 f"a {type(transformer).__name__} gives no vector for each token of a text "
-                f"({reason}); expected a text encoder"
+                f"({reason_of(error)}); expected a text encoder"
             ) from None
         self._check_vectors(transformer)
 
