@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import run_command
+from pyserini_xqg.encoder.backends import EXPORTS
 from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.presets import PRESETS
 from pyserini_xqg.encoder.spec import POOLINGS, EncoderSpec
-
-_FORMS = ("onnx", "onnx-int8")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,7 +34,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--passage-prefix", help="put before passages as it is")
     add("--query-prefix", help="put before queries as it is")
     add("--output", required=True, metavar="DIR", help="the folder to make")
-    add("--backend", nargs="+", choices=_FORMS, default=_FORMS, help="what to write beside weights")
+    add(
+        "--backend",
+        nargs="+",
+        choices=EXPORTS,
+        default=tuple(EXPORTS),
+        help="what to write beside weights",
+    )
     add("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     if args.encoder is not None:  # what its folder says of it counts

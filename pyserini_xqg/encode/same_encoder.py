@@ -13,7 +13,7 @@ import numpy as np
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.encode.blocks import texts_of
-from pyserini_xqg.encoder.probes import MIN_COSINE, compare
+from pyserini_xqg.encoder.probes import MIN_COSINE, agree, compare, same_length
 from pyserini_xqg.encoder.spec import POOLINGS
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def check_encoder(
     expected = np.stack([sample.vector for sample in samples])
     cosines, ratio = compare(encoder.encode_passages(*texts_of(passages, fields)), expected)
     worst = int(cosines.argmin())
-    if cosines[worst] >= MIN_COSINE and 0.99 <= ratio <= 1.01:
+    if agree(cosines, ratio):
         return {"compared": len(samples), "cosine": round(float(cosines[worst]), 6)}
     if "title" in fields and encoder.spec.passage_prefix and not encoder.spec.add_sep:
         inside = compare(_with_prefix_after_title(encoder, fields, passages), expected)
-        if inside[0].min() >= MIN_COSINE and 0.99 <= inside[1] <= 1.01:
+        if agree(*inside):
             print(
                 f"note: {where} has the prefix {encoder.spec.passage_prefix!r} between title and "
                 "text, as pyserini.encode puts it; here it stands before the title: do not add "
@@ -119,7 +119,7 @@ def _remedy(
                 f"--passage-prefix {prefix!r}" * (prefix != spec.passage_prefix),
                 f"--pooling {pooling}" * (pooling != spec.pooling),
             ]
-            if not 0.99 <= ratio <= 1.01:
+            if not same_length(ratio):
                 options.append("vectors of length 1" if spec.l2_norm else "--l2-norm")
             return f"What agrees: {' '.join(filter(None, options))}"
     finally:

@@ -14,7 +14,8 @@ from pyserini_xqg.base.names import check_names
 #: sentence-transformers' names of the poolings that we compute.
 POOLING_NAMES = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
 _POOLINGS = {theirs: ours for ours, theirs in POOLING_NAMES.items()}
-_BY_FLAG = {
+#: The older files have a flag for each pooling instead.
+BY_FLAG = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_lasttoken": "lasttoken",
@@ -23,7 +24,7 @@ _BY_FLAG = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
 }
 _POOLING_KEYS = {
-    *_BY_FLAG, "pooling_mode", "word_embedding_dimension", "embedding_dimension", "include_prompt",
+    *BY_FLAG, "pooling_mode", "word_embedding_dimension", "embedding_dimension", "include_prompt",
 }  # fmt: skip
 _DENSE_KEYS = {
     "in_features", "out_features", "bias", "activation_function", "module_input_name",
@@ -137,10 +138,10 @@ def _kind(name: str) -> str:
 
 def _pooling_mode(path: Path, *, prompted: bool) -> str:
     config = _known(path, _POOLING_KEYS)
-    flags = [mode for key, mode in _BY_FLAG.items() if config.get(key)]
+    flags = [mode for key, mode in BY_FLAG.items() if config.get(key)]
     modes = config.get("pooling_mode") or flags
     if not modes:  # all that are named are off
-        modes = ["none"] if _BY_FLAG.keys() & config.keys() else ["mean"]
+        modes = ["none"] if BY_FLAG.keys() & config.keys() else ["mean"]
     modes = [modes] if isinstance(modes, str) else list(modes)
     if config.get("include_prompt") is False and prompted:
         raise XqgError(f"{path}: pooling without the prompt's tokens is not computed here")

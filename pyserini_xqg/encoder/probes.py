@@ -82,7 +82,7 @@ def check_probes(encoder: QuerySide, probes: Sequence[Mapping[str, Any]], where:
         )
     cosines, ratio = compare(vectors, expected)
     worst = int(cosines.argmin())
-    if cosines[worst] >= MIN_COSINE and 0.99 <= ratio <= 1.01:
+    if agree(cosines, ratio):
         return
     probe = probes[worst]
     raise XqgError(
@@ -104,6 +104,16 @@ def compare(
     cosines = np.where(product > 0, dots / np.where(product > 0, product, 1), norms[0] == norms[1])
     total = float(norms[1].sum())
     return cosines, float(norms[0].sum()) / total if total else 1.0
+
+
+def same_length(ratio: float) -> bool:
+    """Whether vectors are as long as expected, by the ratio of `compare`."""
+    return 0.99 <= ratio <= 1.01
+
+
+def agree(cosines: NDArray[np.float32], ratio: float) -> bool:
+    """Whether vectors that `compare` has compared are an encoder's own."""
+    return bool(cosines.min() >= MIN_COSINE) and same_length(ratio)
 
 
 def _difference(

@@ -20,7 +20,7 @@ from pyserini_xqg.base.files import write_json
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.encoder.backends import EXPORTS
 from pyserini_xqg.encoder.encoder import Encoder
-from pyserini_xqg.encoder.folder import POOLING_NAMES, read_folder
+from pyserini_xqg.encoder.folder import BY_FLAG, POOLING_NAMES, read_folder
 from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.loading import quiet
 from pyserini_xqg.encoder.probes import MIN_COSINE, compare
@@ -30,7 +30,6 @@ from pyserini_xqg.encoder.weights import weight_files
 
 #: The file inside ``onnx/`` that holds what a backend computes.
 ONNX_FILES = {"onnx": "model.onnx", "onnx-int8": "model_qint8.onnx"}
-_FLAGS = ("cls_token", "mean_tokens", "lasttoken")
 # What a Dense layer's file always held; others of its settings are refused when they are read.
 _DENSE = ("in_features", "out_features", "bias", "activation_function")
 _TRIED = ("Which river flows into the Caspian Sea?", "В какое море течёт Волга?", "నది", "w1 w2")
@@ -122,7 +121,7 @@ def _write_parts(place: Path, source: Path, spec: EncoderSpec, encoder: Encoder)
     layers = read_folder(source).layers
     width = layers[0].size[0] if layers else encoder.dimension
     mode = POOLING_NAMES[str(spec.pooling)]
-    flags = {f"pooling_mode_{flag}": flag.startswith(mode) for flag in _FLAGS}
+    flags = {flag: name == mode for flag, name in BY_FLAG.items() if name in POOLING_NAMES.values()}
     write_json(part("Pooling") / "config.json", {"word_embedding_dimension": width, **flags})
     for layer in layers:
         folder = part("Dense")
