@@ -198,9 +198,8 @@ def _mean(
     weights: Mapping[str, np.float32],
     virtual: _Virtual,
 ) -> Vectors:
-    number = np.zeros(
-        (len(weights), len(passages)), dtype=np.float32
-    )  # of queries, virtual ones in
+    # Of queries, with the virtual ones.
+    number = np.zeros((len(weights), len(passages)), dtype=np.float32)
     for row, language in enumerate(weights):
         if language in sums:
             number[row] += counts[language]

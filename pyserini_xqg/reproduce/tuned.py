@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="choose on topics in these only (default: all)",
     )
     parser.add_argument("--method", required=True, choices=TRIED)
-    parser.add_argument("--mu", nargs="+", type=float, default=[0.0], help="to try, of mean (0)")
+    parser.add_argument("--mu", nargs="+", type=float, default=[0.0], help="to try, of mean")
     parser.add_argument("--measure", default="RR@10", help="such as R@100 or recall.100")
     parser.add_argument("--output", required=True, metavar="DIR", help="the index")
     parser.add_argument("--device", help="of the encoder")
