@@ -104,6 +104,16 @@ def corpus_and_queries(write_jsonl: Callable[..., Path]) -> tuple[Path, Path]:
     return write_jsonl("corpus.jsonl", corpus), write_jsonl("queries.jsonl", queries[::-1])
 
 
+@pytest.fixture
+def topics_and_qrels(write_jsonl: Callable[..., Path], tmp_path: Path) -> tuple[Path, Path]:
+    """Twelve topics, six a language, each for one passage of `corpus_and_queries`."""
+    rows = [(f"{code}-{i}", code, i) for i in range(6) for code in ("te", "ar")]
+    topics = [{"qid": qid, "title": f"w{i} w{i + 1}", "lang": code} for qid, code, i in rows]
+    qrels = tmp_path / "qrels"
+    qrels.write_text("".join(f"{qid} 0 d{i} 1\n" for qid, _, i in rows))
+    return write_jsonl("topics.jsonl", topics), qrels
+
+
 @pytest.fixture(scope="session")
 def write_large() -> Callable[[Path, int], tuple[Path, Path]]:
     """Writes a corpus of so many passages, and queries in two languages, into a folder."""

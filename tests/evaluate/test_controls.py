@@ -137,19 +137,13 @@ def test_what_is_refused(subject):
         made(subject, Fusion())
 
 
-def test_the_command(corpus_and_queries, encoder, write_jsonl, tmp_path, capsys):
-    corpus, queries = corpus_and_queries
+def test_the_command(corpus_and_queries, topics_and_qrels, encoder, tmp_path, capsys):
+    (corpus, queries), (topics, qrels) = corpus_and_queries, topics_and_qrels
     encode_corpus(corpus, tmp_path / "store", encoder, queries=[queries])
-    rows = [(f"{code}-{i}", code, i) for i in range(6) for code in ("te", "ar")]
-    topics = write_jsonl(
-        "topics.jsonl",
-        [{"qid": qid, "title": f"w{i} w{i + 1}", "lang": code} for qid, code, i in rows],
-    )
-    (tmp_path / "qrels").write_text("".join(f"{qid} 0 d{i} 1\n" for qid, _, i in rows))
     docids = (tmp_path / "store/docid").read_text().split()
     (tmp_path / "groups").write_text("".join(f"{d} {row // 7}\n" for row, d in enumerate(docids)))
     words = ["controls", "--embeddings", tmp_path / "store", "--topics", topics,
-             "--qrels", tmp_path / "qrels", "--device", "cpu", "--method", "mean", "--alpha", "0.5",
+             "--qrels", qrels, "--device", "cpu", "--method", "mean", "--alpha", "0.5",
              "--measures", "RR@10", "Success@1", "--groups", tmp_path / "groups", "--draws", "2",
              "--centre", "--l2-norm", "--weights", "te=2",
              "--output", tmp_path / "page"]  # fmt: skip

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from made_stores import make_subject, write_store
@@ -209,19 +211,16 @@ def test_plots_can_be_drawn(dev, test):
 
 
 @pytest.fixture
-def command(corpus_and_queries, encoder, write_jsonl, tmp_path):
-    corpus, queries = corpus_and_queries
+def command(corpus_and_queries, topics_and_qrels, encoder, write_jsonl, tmp_path):
+    (corpus, queries), (topics, qrels) = corpus_and_queries, topics_and_qrels
     encode_corpus(corpus, tmp_path / "store", encoder, queries=[queries])
-    rows = [(f"{code}-{i}", code, i) for i in range(6) for code in ("te", "ar")]
-    asked = [{"qid": qid, "title": f"w{i} w{i + 1}", "lang": code} for qid, code, i in rows]
-    judged = "".join(f"{qid} 0 d{i} 1\n" for qid, _, i in rows)
-    (tmp_path / "qrels").write_text(judged)
     # the same questions by other names, for other passages
-    others = [{**row, "qid": f"dev-{row['qid']}"} for row in asked]
-    (tmp_path / "dev-qrels").write_text("".join(f"dev-{q} 0 d{i + 10} 1\n" for q, _, i in rows))
-    topics, dev_topics = write_jsonl("topics.jsonl", asked), write_jsonl("dev.jsonl", others)
+    asked = [json.loads(line) for line in topics.read_text().splitlines()]
+    dev_topics = write_jsonl("dev.jsonl", [{**row, "qid": f"dev-{row['qid']}"} for row in asked])
+    judged = [f"dev-{code}-{i} 0 d{i + 10} 1\n" for i in range(6) for code in ("te", "ar")]
+    (tmp_path / "dev-qrels").write_text("".join(judged))
     words = ["sweep", "--embeddings", tmp_path / "store", "--topics", topics,
-             "--qrels", tmp_path / "qrels", "--device", "cpu", "--alphas", "0.5",
+             "--qrels", qrels, "--device", "cpu", "--alphas", "0.5",
              "--language-sets", "all"]  # fmt: skip
     return [str(word) for word in words], dev_topics, tmp_path / "dev-qrels"
 

@@ -7,17 +7,11 @@ from pyserini_xqg.index.manifest import read_built
 from pyserini_xqg.reproduce import tuned
 
 
-def test_a_baseline_is_tuned(corpus_and_queries, encoder, write_jsonl, tmp_path, capsys):
-    corpus, queries = corpus_and_queries
+def test_a_baseline_is_tuned(corpus_and_queries, topics_and_qrels, encoder, tmp_path, capsys):
+    (corpus, queries), (topics, qrels) = corpus_and_queries, topics_and_qrels
     encode_corpus(corpus, tmp_path / "store", encoder, queries=[queries])
-    rows = [(f"{code}-{i}", code, i) for i in range(6) for code in ("te", "ar")]
-    topics = write_jsonl(
-        "topics.jsonl",
-        [{"qid": qid, "title": f"w{i} w{i + 1}", "lang": code} for qid, code, i in rows],
-    )
-    (tmp_path / "qrels").write_text("".join(f"{qid} 0 d{i} 1\n" for qid, _, i in rows))
     words = ["--embeddings", tmp_path / "store", "--topics", topics,
-             "--qrels", tmp_path / "qrels", "--device", "cpu"]  # fmt: skip
+             "--qrels", qrels, "--device", "cpu"]  # fmt: skip
 
     def built(name, *more):
         tuned.main([str(word) for word in [*words, "--output", tmp_path / name, *more]])
