@@ -159,21 +159,19 @@ class _Virtual(NamedTuple):
     predictions: ByLanguage
     centres: ByLanguage
 
-    def mixed(self, shares: ByLanguage) -> Vectors:
-        """The sum over languages of a share, shape ``(n,)``, times what a query is expected to be.
+    def add_to(self, total: Vectors, shares: ByLanguage) -> None:
+        """Add what a query is expected to be in some languages, times their shares, shape ``(n,)``.
 
-        Predictions that know how to sum up, as those of maps do, need not make each of them.
+        Predictions that know how to do so, as those of maps do, need not make each of them.
         """
-        if hasattr(self.predictions, "mixed"):
-            mixed: Vectors = self.predictions.mixed(shares)
+        if hasattr(self.predictions, "add_to"):
+            self.predictions.add_to(total, shares)
         else:
-            mixed = np.sum(
-                [share[:, None] * self.predictions[code] for code, share in shares.items()], axis=0
-            )
+            for code, share in shares.items():
+                total += share[:, None] * self.predictions[code]
         for code, share in shares.items():
             if code in self.centres:
-                mixed = mixed - share[:, None] * self.centres[code]
-        return mixed
+                total -= share[:, None] * self.centres[code]
 
 
 def _paper(
@@ -221,7 +219,7 @@ def _mean(
             for share, language in zip(shares, weights, strict=True)
             if language in virtual.predictions
         }
-        fused += virtual.mixed(expected)
+        virtual.add_to(fused, expected)
     return fused
 
 

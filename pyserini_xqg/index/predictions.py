@@ -55,16 +55,15 @@ class Predictions(Mapping[str, "Vectors"]):
     ) -> None:
         self._maps, self._passages, self._has = maps, passages, has
         self._folds = np.full(len(passages), -1) if folds is None else folds
+        self._folds = self._folds.astype(np.int8)  # which are sorted in a third of the time
         self._kept = {} if kept is None else kept
         self._made: dict[str, Vectors] = {}
 
     def __getitem__(self, language: str) -> Vectors:
         if language not in self._made:
-            self._made[language] = (
-                self._passages
-                if self._maps[language] is None
-                else self.mixed({language: np.ones(len(self._passages), np.float32)})
-            )
+            made = np.zeros_like(self._passages)
+            self.add_to(made, {language: np.ones(len(made), np.float32)})
+            self._made[language] = made
         return self._made[language]
 
     def __contains__(self, language: object) -> bool:
@@ -76,133 +75,98 @@ class Predictions(Mapping[str, "Vectors"]):
     def __len__(self) -> int:
         return len(self._maps)
 
-    def mixed(self, shares: Mapping[str, Vectors]) -> Vectors:
-        """What is expected in some languages, each times the passages' shares, in one sum.
+    def add_to(self, total: Vectors, shares: Mapping[str, Vectors]) -> None:
+        """Add what is expected in some languages, each times the passages' shares.
 
         Parameters
         ----------
+        total : array, shape (n, d), float32
         shares : mapping of language to array, shape (n,), float32
-
-        Returns
-        -------
-        array, shape (n, d), float32
         """
-        order = np.argsort(self._folds, kind="stable")  # so that a fold's lie together
-        passages, folds = self._passages[order], self._folds[order]
-        by_fold = folds >= 0
-        total = np.zeros_like(passages)
-        columns: dict[tuple[int, bool], _Column] = {}
+        by_fold: dict[int, _Column] = {}
+        whole: dict[int, _Column] = {}
         for code, share in shares.items():
-            maps, mine = self._maps[code], share[order]
+            maps = self._maps[code]
             if maps is None:
-                total += mine[:, None] * passages
+                total += share[:, None] * self._passages
                 continue
-            known = by_fold if self._has is None else by_fold & self._has[code][order]
-            for whole, of in ((False, mine * known), (True, mine * ~known)):
-                if of.any():
-                    key = id(maps), whole
-                    if key in columns:  # languages may share a map
-                        of += columns[key].shares
-                    columns[key] = _Column(maps, whole, of)
-        left = np.arange(len(total))
-        if len({number for number, _ in columns}) > 1:
-            left = _add_alike(list(columns.values()), passages, folds, total, self._kept)
-        _add_apart(list(columns.values()), passages, folds, total, left)
-        mixed: Vectors = np.empty_like(total)
-        mixed[order] = total
-        return mixed
+            known = self._folds >= 0
+            if self._has is not None:
+                known &= self._has[code]
+            for columns, mine in ((by_fold, share * known), (whole, share * ~known)):
+                if id(maps) in columns:  # languages may share a map
+                    mine += columns[id(maps)].shares
+                columns[id(maps)] = _Column(maps, mine)
+        for columns, folds in ((by_fold, self._folds), (whole, np.full_like(self._folds, -1))):
+            self._add([of for of in columns.values() if of.shares.any()], folds, total)
+
+    def _add(self, columns: Sequence[_Column], folds: Folds, total: Vectors) -> None:
+        """Add what maps without these folds give the passages, each times its shares."""
+        if not columns:
+            return
+        shares = np.stack([of.shares for of in columns])
+        for rows, alike in _pieces(shares, folds):
+            passages, its = self._passages.take(rows, axis=0), shares[:, rows]
+            fold = int(folds[rows[0]])
+            if alike:
+                weights, shift = self._added_up(columns, its[:, 0], fold)
+                found = passages @ weights
+                found += shift
+            else:
+                found = its.T @ np.stack([of.maps.at(fold)[1] for of in columns])
+                for of, share in zip(columns, its, strict=True):
+                    number = np.count_nonzero(share)
+                    # A view of all is cheaper than a copy of many.
+                    used = slice(None) if 2 * number > len(share) else np.flatnonzero(share)
+                    if number:
+                        part = passages[used] * share[used, None]
+                        found[used] += part @ of.maps.at(fold)[0]
+            total[rows] += found
+
+    def _added_up(self, columns: Sequence[_Column], shares: Vectors, fold: int) -> Affine:
+        """The weights and the shift of maps together, each times its share."""
+        parts = [(of.maps, share) for of, share in zip(columns, shares, strict=True) if share]
+        key = fold, *((id(maps), float(share)) for maps, share in parts)
+        if key not in self._kept:
+            if len(self._kept) >= _KEPT:  # the oldest makes room
+                del self._kept[next(iter(self._kept))]
+            weights, shift = (np.zeros_like(of) for of in parts[0][0].at(fold))
+            for maps, share in parts:
+                its_weights, its_shift = maps.at(fold)
+                weights += share * its_weights
+                shift += share * its_shift
+            self._kept[key] = weights, shift
+        return self._kept[key]
 
 
 class _Column(NamedTuple):
-    """What a map, whole or by fold, counts for each passage: shape ``(n,)``."""
+    """What a map counts for each passage: shape ``(n,)``."""
 
     maps: FoldMaps
-    whole: bool
     shares: Vectors
 
 
-def _add_alike(
-    columns: Sequence[_Column],
-    passages: Vectors,
-    folds: Folds,
-    total: Vectors,
-    kept: dict[Any, Affine],
-) -> Rows:
-    """Add what passages with the same shares get; the rows of those that are left."""
-    shares = np.stack([of.shares for of in columns], axis=1)
-    by_fold = np.any([of.shares != 0 for of in columns if not of.whole] or [[False]], axis=0)
-    folds = np.where(by_fold, folds, -1).astype(np.int32)
-    left = np.ones(len(total), bool)
-    # Not by what is kept: a resumed run, which has nothing yet, must make the same bytes.
-    for rows in _alike(np.column_stack([folds, shares.view(np.int32)]), _WORTH):
-        fold, row = int(folds[rows[0]]), shares[rows[0]]
-        parts = [(of, share) for of, share in zip(columns, row, strict=True) if share]
-        if len(parts) < 2:
-            continue
-        key = fold, *((id(of.maps), of.whole, float(share)) for of, share in parts)
-        if key not in kept:
-            if len(kept) >= _KEPT:  # the oldest makes room
-                del kept[next(iter(kept))]
-            kept[key] = _added_up(fold, parts)
-        weights, shift = kept[key]
-        here = _view(rows)
-        found = passages[here] @ weights
-        found += shift
-        total[here] += found
-        left[rows] = False
-    return np.flatnonzero(left)
+def _pieces(shares: Vectors, folds: Folds) -> Iterator[tuple[Rows, bool]]:
+    """Passages of one fold each that have shares, and whether these are all the same.
 
-
-def _add_apart(
-    columns: Sequence[_Column], passages: Vectors, folds: Folds, total: Vectors, rows: Rows
-) -> None:
-    """Add what each map gives some rows, one map after the other."""
-    if not len(rows):
-        return
-    here = _view(rows)
-    asked, folds = passages[here], folds[here]
-    found = np.zeros_like(asked)
-    starts = np.flatnonzero(np.diff(folds, prepend=folds[0] - 1)).tolist()
-    by_fold = list(zip(folds[starts].tolist(), starts, [*starts[1:], len(rows)], strict=True))
-    for of in columns:
-        shares = of.shares[here]
-        for fold, start, stop in [(-1, 0, len(rows))] if of.whole else by_fold:
-            number = np.count_nonzero(shares[start:stop])
-            if not number:
-                continue
-            used: Any = slice(start, stop)
-            if 2 * number < stop - start:  # a view of all is cheaper than a copy of many
-                used = np.flatnonzero(shares[start:stop]) + start
-            weights, shift = of.maps.at(fold)
-            part = asked[used] @ weights
-            part += shift
-            part *= shares[used, None]
-            found[used] += part
-    total[here] += found
-
-
-def _view(rows: Rows) -> Any:
-    """Sorted rows as a slice where there are no others between them."""
-    first, last = int(rows[0]), int(rows[-1])
-    return slice(first, last + 1) if last - first + 1 == len(rows) else rows
-
-
-def _added_up(fold: int, parts: Sequence[tuple[_Column, np.float32]]) -> Affine:
-    """The weights and the shift of maps together, each times its share."""
-    every = [(share, of.maps.at(-1 if of.whole else fold)) for of, share in parts]
-    weights, shift = (np.zeros_like(of) for of in every[0][1])
-    for share, (its_weights, its_shift) in every:
-        weights += share * its_weights
-        shift += share * its_shift
-    return weights, shift
-
-
-def _alike(table: NDArray[np.int32], least: int) -> list[Rows]:
-    """Numbers of rows that are the same, in groups of so many at least."""
-    factors = np.cumprod(np.full(table.shape[1], 6364136223846793005))  # Knuth's; it overflows
-    _, first, group, sizes = np.unique(
-        table @ factors, return_index=True, return_inverse=True, return_counts=True
-    )
-    if not (table == table[first[group]]).all():  # a sum that two rows have by chance
-        return []
-    return [np.flatnonzero(group == number) for number in np.flatnonzero(sizes >= least)]
+    Those that have the same shares in several maps are a piece of their own where they are many.
+    Not by what is kept: a resumed run, which has nothing yet, must make the same bytes.
+    """
+    some = np.flatnonzero(shares.any(axis=0))
+    shares, keys = shares.take(some, axis=1), [folds[some]]
+    if len(shares) > 1 and (shares != shares[:, :1]).any():
+        factors = np.cumprod(np.full(len(shares), 6364136223846793005))  # Knuth's; it overflows
+        keys.insert(0, factors @ shares.view(np.int32))  # brings those that are the same together
+    order = np.lexsort(keys)
+    folds, shares, rows = keys[-1][order], shares.take(order, axis=1), some[order]
+    other = np.ones((2, len(rows)), bool)  # than the row before: fold, and either
+    other[0, 1:] = folds[1:] != folds[:-1]
+    other[1, 1:] = other[0, 1:] | (shares[:, 1:] != shares[:, :-1]).any(axis=0)
+    starts = np.flatnonzero(other[1])
+    sizes = np.diff(starts, append=len(rows))
+    alike = (sizes >= _WORTH) & (np.count_nonzero(shares[:, starts], axis=0) > 1)
+    cut = alike | other[0, starts]
+    cut[1:] |= alike[:-1]
+    cuts = starts[cut].tolist()
+    for start, stop, same in zip(cuts, [*cuts[1:], len(rows)], alike[cut].tolist(), strict=True):
+        yield rows[start:stop], same

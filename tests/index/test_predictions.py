@@ -97,10 +97,12 @@ def test_what_blocks_before_needed_changes_no_byte():
 
     def part(kept):
         of = Predictions(maps.maps, passages[few], folds[few], None, kept)
-        return of.mixed({code: share[few] for code, share in shares.items()})
+        total = np.zeros_like(passages[few])
+        of.add_to(total, {code: share[few] for code, share in shares.items()})
+        return total
 
     kept = {}
-    Predictions(maps.maps, passages, folds, None, kept).mixed(shares)
+    Predictions(maps.maps, passages, folds, None, kept).add_to(np.zeros_like(passages), shares)
     assert kept
     assert np.array_equal(part(kept), part({}))
 
@@ -110,7 +112,7 @@ def test_sums_that_are_kept_are_few():
     passages = np.ones((N, D), np.float32)
     for mu in range(1, 9):
         of = maps.expected(passages, folds)
-        of.mixed({code: np.full(N, mu, np.float32) for code in CODES})
+        of.add_to(passages, {code: np.full(N, mu, np.float32) for code in CODES})
     kept = maps.expected(passages)._kept
     assert len(kept) == 22
 
