@@ -11,7 +11,7 @@ import torch
 from generate_models import make_chat, make_t5, write_corpus
 from killing import kill_at_any_moment
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.scripts import letters_by_script
 from pyserini_xqg.generate import corpus as corpus_module
@@ -365,6 +365,24 @@ def test_a_chat_model_s_words_are_read_as_an_answer(tmp_path):
     generator = Generator(settings(str(make_chat(tmp_path / "chat", None))), "cpu")
     generator._tokenizer.decode = lambda tokens, **_: "Here it is:\n1. **What is it?**\nA lake."
     assert generator._text([1], "en") == "What is it?"
+
+
+@pytest.mark.parametrize("name", ["q.jsonl", "q.jsonl.gz"])
+def test_a_model_that_writes_nothing_ends_with_status_1(
+    tmp_path, corpus, monkeypatch, capsys, name
+):
+    model = make_chat(tmp_path / "chat", None)
+    ends = {"eos_token_id": [*range(json.loads((model / "config.json").read_text())["vocab_size"])]}
+    (model / "generation_config.json").write_text(json.dumps(ends))
+    words = ["--corpus", str(corpus), "--generator", str(model), "--languages", "te",
+             "--output", str(tmp_path / name), "--device", "cpu"]  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["generate", *words])
+    with pytest.raises(SystemExit) as ended:
+        run_command(main)
+    assert ended.value.code == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: nothing was generated: the model wrote no text for any passage")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chat", "corpus.jsonl"]
 
 
 def test_a_t5_says_nothing_else(model):

@@ -146,6 +146,23 @@ def test_bad_answers_are_asked_for_again(generate, server):
     assert (usage.requests, usage.cached, usage.failed) == (2, 1, {})
 
 
+def test_bad_answers_in_the_cache_are_no_answers(generate, server, tmp_path):
+    server.answer = lambda body, number: "I cannot help with that."
+    client = ChatClient(server.url, tmp_path / "cache.sqlite")
+    settings = ChatSettings("m")
+    for code in ("fi", "te"):  # as one kept them that knew no refusals
+        body = settings.request(PASSAGES[0], code, 2, 0)
+        client.ask(body, usable=lambda answer: True)
+        assert client.recall(body).text == "I cannot help with that."
+    client.close()
+    server.answer = right
+    found, usage = generate(passages=PASSAGES[:1])
+    assert found == [{"fi": ["Missä Lahti on?", "Mikä on Lahti?"],
+                      "te": ["లహతి ఎక్కడ?", "అది ఏమిటి Lahti?"]}]  # fmt: skip
+    assert (usage.cached, usage.retried, len(server.requests)) == (0, {}, 4)
+    assert generate(passages=PASSAGES[:1])[1].cached == 2  # the good ones took their place
+
+
 def test_answers_cut_off_or_refused(generate, server):
     def answer(body, number):
         if body["seed"] == 0:
