@@ -56,6 +56,15 @@ def a_pointer(folder: Path) -> None:
     (folder / "model.safetensors").write_text(POINTER)
 
 
+def with_words(folder: Path, *words: str, special: bool = False) -> None:
+    """Words, or special tokens, that only the tokenizer was given, not the embedding."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([*words], special_tokens=special)
+    tokenizer.save_pretrained(folder)
+
+
 def without_tokenizer(folder: Path) -> None:
     for file in folder.glob("tokenizer*"):
         file.unlink()

@@ -30,6 +30,21 @@ _DENSE_KEYS = {
     "in_features", "out_features", "bias", "activation_function", "module_input_name",
     "module_output_name", "use_residual",
 }  # fmt: skip
+_OF_LOADING = {
+    "attn_implementation", "cache_dir", "device_map", "dtype", "local_files_only",
+    "low_cpu_mem_usage", "torch_dtype", "trust_remote_code", "use_safetensors",
+}  # fmt: skip
+#: What sentence-transformers hands on as it loads a transformer and calls it, by both its names;
+#: and which of that changes no vector, or is asked for elsewhere.
+_ARGUMENTS = {
+    "model_args": _OF_LOADING,
+    "model_kwargs": _OF_LOADING,
+    "config_args": _OF_LOADING | {"use_cache"},
+    "config_kwargs": _OF_LOADING | {"use_cache"},
+    "tokenizer_args": _OF_LOADING | {"use_fast"},
+    "processor_kwargs": _OF_LOADING | {"use_fast"},
+    "processing_kwargs": set(),
+}
 #: Lengths above this stand for "no limit" in tokenizers' files.
 _NO_LIMIT = 1_000_000
 
@@ -109,12 +124,24 @@ def read_folder(folder: Path) -> Folder:
     if mode in _POOLINGS:
         settings["pooling"] = _POOLINGS[mode]
     layers = tuple(_layer(folder / place) for kind, place in modules if kind == "Dense")
-    saved = transformer / "sentence_bert_config.json"
-    lower_case = saved.is_file() and _object(saved).get("do_lower_case") is True
+    lower_case = _of_transformer(transformer / "sentence_bert_config.json")
     unread = None if mode in _POOLINGS else f"{pooling}: pooling {mode}"
     if not _is_of_size(_object(pooling), transformer):
         unread = f"{pooling}: pooling of another model's vectors, by their size,"
     return Folder(transformer, settings, layers, lower_case, unread)
+
+
+def _of_transformer(path: Path) -> bool:
+    """Whether texts are lowercased first; what else is loaded otherwise than it was saved stops."""
+    saved = _object(path) if path.is_file() else {}
+    for name, harmless in _ARGUMENTS.items():
+        values = saved.get(name) or {}
+        if wrong := sorted(set(values) - harmless if isinstance(values, dict) else {str(values)}):
+            raise XqgError(
+                f"{path}: {name} {', '.join(wrong)} is not computed here: load it with "
+                "sentence-transformers, save its transformer so, and take that out of this file"
+            )
+    return saved.get("do_lower_case") is True
 
 
 def _modules(listing: Path) -> list[tuple[str, str]]:
@@ -186,6 +213,11 @@ def _prompts(folder: Path) -> dict[str, str]:
     saved = _object(path) if path.is_file() else {}
     prompts = saved.get("prompts") or {}
     default = saved.get("default_prompt_name")
+    if saved.get("truncate_dim") is not None:
+        raise XqgError(
+            f"{path}: truncate_dim, the start of each vector alone, is not computed here; take it "
+            "out of this file for whole vectors"
+        )
     if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
         raise XqgError(f"{path}: expected a prompt by name under 'prompts'")
     if default and default not in prompts:

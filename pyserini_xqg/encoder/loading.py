@@ -166,15 +166,14 @@ def check_tokenizer(tokenizer: Any, model: Any, named: Named) -> None:
     """Refuse a tokenizer that is not of this model, as the number of its entries shows.
 
     Embeddings have some rows more than there are tokens (mT5: 12, Qwen: 267), never twice as many;
-    a token for pictures may have none (Gemma: 1).
+    a token for pictures may have none (Gemma: 1). Words that were added must have theirs.
 
     Raises
     ------
     XqgError
     """
-    try:
-        rows = int(model.get_input_embeddings().num_embeddings)
-    except (AttributeError, NotImplementedError, TypeError):  # of characters, or bytes
+    rows = embedding_rows(model)
+    if rows is None:
         return
     entries = len(tokenizer)
     if entries > rows + max(8, rows // 1000) or entries < rows / 2:
@@ -182,6 +181,23 @@ def check_tokenizer(tokenizer: Any, model: Any, named: Named) -> None:
             f"its tokenizer has {entries:,} entries and its embedding {rows:,} rows: the tokenizer "
             "is another model's, or part of it is missing; save the model's own beside it"
         )
+    if added := [
+        str(token)
+        for number, token in tokenizer.added_tokens_decoder.items()
+        if number >= rows and not token.special
+    ]:
+        raise named.error(
+            f"its tokenizer was given words that its embedding has no row for ({added[0]!r:.40}): "
+            "save the model that was resized for them, or the tokenizer without them"
+        )
+
+
+def embedding_rows(model: Any) -> int | None:
+    """How many tokens a model knows; None where it reads characters or bytes."""
+    try:
+        return int(model.get_input_embeddings().num_embeddings)
+    except (AttributeError, NotImplementedError, TypeError):
+        return None
 
 
 def positions_of(model: Any) -> int | None:

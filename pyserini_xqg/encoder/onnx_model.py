@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyserini_xqg.base.errors import XqgError, reason_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -34,7 +36,12 @@ class OnnxModel:
 
     def __call__(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """The last hidden state, shape ``(n, length, d)``, of ids and mask, ``(n, length)``."""
-        found: NDArray[np.float32] = self._session.run(
-            None, dict(zip(INPUTS, (ids, mask), strict=True))
-        )[0]
+        try:
+            found: NDArray[np.float32] = self._session.run(
+                None, dict(zip(INPUTS, (ids, mask), strict=True))
+            )[0]
+        except MemoryError:
+            raise
+        except Exception as error:  # what ONNX Runtime raises has no base of its own
+            raise XqgError(f"{self.file}: ONNX Runtime gave up ({reason_of(error)})") from None
         return found

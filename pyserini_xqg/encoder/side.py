@@ -12,8 +12,9 @@ from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.hub import Named
 from pyserini_xqg.encoder.judging import all_alike, unlike_texts
+from pyserini_xqg.encoder.loading import embedding_rows
 from pyserini_xqg.encoder.spec import EncoderSpec
-from pyserini_xqg.encoder.tokens import Tokens
+from pyserini_xqg.encoder.tokens import Tokens, check_ids
 from pyserini_xqg.encoder.transformer import load_encoder
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Side:
 
         self.named, self.spec, self.device = named, spec, device
         transformer, self.tokenizer, self._layers, self.longest, self._only = load_encoder(named)
+        self._rows = embedding_rows(transformer)
         transformer.eval().to(device=device, dtype=getattr(torch, spec.dtype))
         if self._layers is not None:
             self._layers.to(device=device)
@@ -43,14 +45,13 @@ class Side:
                 f"a {type(transformer).__name__} gives no vector for each token of a text "
                 f"({reason_of(error)}); expected a text encoder"
             ) from None
-        self._check_vectors(transformer)
+        self._check_vectors()
 
-    def _check_vectors(self, transformer: Any) -> None:
+    def _check_vectors(self) -> None:
         """Refuse an encoder whose vectors are no numbers, or the same for all texts."""
-        try:
-            texts = unlike_texts(transformer.get_input_embeddings().num_embeddings)
-        except (AttributeError, NotImplementedError, TypeError):  # of characters, or bytes
+        if self._rows is None:
             return
+        texts = unlike_texts(self._rows)
         special = set(self.tokenizer.all_special_ids)
         ids = self.tokenize(["a"], None, 8).ids.tolist()  # of which some stand in every text
         start = list(takewhile(special.__contains__, ids))
@@ -97,7 +98,9 @@ class Side:
             return_token_type_ids=False,
             return_attention_mask=False,
         )
-        return Tokens.of(encoded["input_ids"])
+        tokens = Tokens.of(encoded["input_ids"])
+        check_ids(tokens.ids, self._rows, self.named)
+        return tokens
 
     def forward(self, tokens: Tokens, rows: NDArray[np.int64]) -> torch.Tensor:
         """The vectors of some texts, float32, on the device, which may still be computing them."""

@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pyserini_xqg.encoder.hub import Named
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -51,6 +53,28 @@ class Tokens(NamedTuple):
         ids = np.full(inside.shape, pad_id, dtype=np.int64)
         ids[inside] = self.ids[(first + places)[inside]]
         return ids, inside.astype(np.int64)
+
+
+def check_ids(ids: NDArray[np.int64], rows: int | None, named: Named) -> None:
+    """Refuse token ids that the embedding has no row for; an accelerator would not outlive them.
+
+    Parameters
+    ----------
+    ids : array of int64
+    rows : int or None
+        Rows of the embedding, where there is one.
+    named : Named
+
+    Raises
+    ------
+    XqgError
+    """
+    if rows is not None and len(ids) and (highest := int(ids.max())) >= rows:
+        raise named.error(
+            f"its tokenizer made token {highest:,} of a text, and its embedding has {rows:,} rows: "
+            "the tokenizer is damaged, or the text names a token that stands for a picture; save "
+            "the model's own tokenizer beside it, or take that token out of the text"
+        )
 
 
 #: Tokens of a batch on the CPU, for each thread: measured, more fall out of its caches.

@@ -69,7 +69,7 @@ def load_encoder(named: Named) -> Loaded:
 
 def _shortest(positions: int | None, tokenizer: Any) -> int | None:
     limits = [limit for limit in (positions, tokenizer.model_max_length) if limit]
-    return min(limits) if limits and min(limits) < 1_000_000 else None
+    return int(min(limits)) if limits and min(limits) < 1_000_000 else None
 
 
 _DPR = {

@@ -12,7 +12,14 @@ import numpy as np
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.devices import device_of
 from pyserini_xqg.encoder.hub import Named
-from pyserini_xqg.encoder.loading import CLASSIFIER, load_model, load_tokenizer, positions_of
+from pyserini_xqg.encoder.loading import (
+    CLASSIFIER,
+    embedding_rows,
+    load_model,
+    load_tokenizer,
+    positions_of,
+)
+from pyserini_xqg.encoder.tokens import check_ids
 from pyserini_xqg.filter.answers import Recall, asked
 from pyserini_xqg.filter.rows import Row, batches
 
@@ -115,10 +122,11 @@ class CrossEncoderScorer:
         max_length: int = _MAX_LENGTH,
         fields: Sequence[str] = ("text",),
     ) -> None:
-        named = Named(model, option="--cross-encoder", what="cross-encoder")
+        self._named = named = Named(model, option="--cross-encoder", what="cross-encoder")
         self._device = device_of(device)
         self._tokenizer = load_tokenizer(named)
         self._model = load_model(named, CLASSIFIER, self._tokenizer)
+        self._rows = embedding_rows(self._model)
         if self._model.config.num_labels not in (1, 2):
             raise XqgError(
                 f"--cross-encoder {model}: {self._model.config.num_labels} labels; expected one "
@@ -163,9 +171,10 @@ class CrossEncoderScorer:
                 max_length=self._max_length,
                 padding=True,
                 return_tensors="pt",
-            ).to(self._device)
+            )
+            check_ids(inputs["input_ids"].numpy(), self._rows, self._named)
             with torch.inference_mode():
-                logits = self._model(**inputs).logits.float()
+                logits = self._model(**inputs.to(self._device)).logits.float()
             logits = logits[:, -1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
             scores[rows] = logits.cpu().numpy()
         return scores

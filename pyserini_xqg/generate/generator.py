@@ -10,7 +10,8 @@ import numpy as np
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.backends import pack
 from pyserini_xqg.encoder.devices import device_of
-from pyserini_xqg.encoder.loading import CAUSAL, SEQ2SEQ, load_model, load_tokenizer
+from pyserini_xqg.encoder.loading import CAUSAL, SEQ2SEQ, embedding_rows, load_model, load_tokenizer
+from pyserini_xqg.encoder.tokens import Tokens, check_ids
 from pyserini_xqg.generate.answers import first_answer
 from pyserini_xqg.generate.chat import ChatDecoder
 from pyserini_xqg.generate.decoding import Outside, decode
@@ -72,6 +73,7 @@ class Generator:
         self._tokenizer = load_tokenizer(named)
         kind = SEQ2SEQ if settings.kind == "seq2seq" else CAUSAL
         model = load_model(named, kind, self._tokenizer)
+        self._rows = embedding_rows(model)
         if kind is SEQ2SEQ and getattr(model.config, "decoder_start_token_id", None) is None:
             raise named.error(
                 "its config.json has no decoder_start_token_id, which all have that were trained "
@@ -190,6 +192,7 @@ class Generator:
             ]
             encoded = self._tokenizer(texts, add_special_tokens=False)
         ids: list[list[int]] = encoded["input_ids"]
+        check_ids(Tokens.of(ids).ids, self._rows, self.settings.named)
         return ids
 
     def _cut(self, text: str, tokens: int) -> str:

@@ -160,6 +160,10 @@ def dense_of(**values):
     return lambda folder: odd.change_json(folder / "2_Dense/config.json", **values)
 
 
+def of_transformer(**values):
+    return lambda folder: odd.change_json(folder / "sentence_bert_config.json", **values)
+
+
 def renamed(modules, row, **values):
     modules[row] |= values
     return modules
@@ -191,6 +195,15 @@ REFUSED = [
      "expected a prompt by name"),
     (lambda f: odd.change_json(f / "config_sentence_transformers.json", default_prompt_name="x"),
      "default_prompt_name 'x' is none of its prompts"),
+    (lambda f: odd.change_json(f / "config_sentence_transformers.json", truncate_dim=4),
+     "truncate_dim, the start of each vector alone, is not computed"),
+    (of_transformer(config_args={"num_hidden_layers": 1}), "config_args num_hidden_layers is not"),
+    (of_transformer(config_kwargs={"vocab_size": 1}), "config_kwargs vocab_size is not computed"),
+    (of_transformer(model_args={"pruned": 1}), "model_args pruned is not computed"),
+    (of_transformer(tokenizer_args={"model_max_length": 3, "use_fast": True}),
+     "tokenizer_args model_max_length is not computed"),
+    (of_transformer(processing_kwargs={"text": {"max_length": 3}}), "processing_kwargs text is"),
+    (of_transformer(model_kwargs=["a"]), r"model_kwargs \['a'\] is not computed"),
     *((lambda f, v=v: odd.change_json(f / "sentence_bert_config.json", max_seq_length=v),
        "max_seq_length is .*; expected a number of tokens") for v in (0, -1, "64", True, 1.5)),
 ]  # fmt: skip
@@ -210,6 +223,16 @@ def test_parts_that_are_not_computed_are_named(with_dense, tmp_path, change, mes
     with pytest.raises(XqgError, match=message) as caught:
         ours(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_arguments_that_change_no_vector(with_dense, tmp_path):
+    folder = odd.copy_of(with_dense, tmp_path / "st")
+    quick = {"attn_implementation": "sdpa", "torch_dtype": "float32"}
+    odd.change_json(folder / "sentence_bert_config.json", model_args=quick, config_args={})
+    odd.change_json(folder / "sentence_bert_config.json", max_seq_length=None)
+    odd.change_json(folder / "tokenizer_config.json", model_max_length=6.0)
+    expected = ours(with_dense).encode_queries(TEXTS)
+    assert np.array_equal(ours(folder).encode_queries(TEXTS), expected)
 
 
 def test_a_pooling_of_ones_own_where_the_folders_is_not_computed(with_dense, tmp_path):

@@ -141,6 +141,7 @@ REFUSED = [
     (odd.without_tokenizer, "it has no tokenizer"),
     (three_words, "tokenizer has 8 entries and its embedding 64 rows"),
     (lambda f: more_words(f, 10), "tokenizer has 74 entries and its embedding 64 rows"),
+    (lambda f: odd.with_words(f, "word"), "given words that its embedding has no row for .'word'"),
     (a_template_of_another_token, "its tokenizer cannot read a text .no entry found for key"),
     (odd.a_pointer, "model.safetensors is a pointer of git LFS, .*git lfs pull"),
     (lambda f: (f / "tokenizer.json").write_text(odd.POINTER), "tokenizer.json is a pointer"),
@@ -222,6 +223,48 @@ def test_an_adapter_alone(tmp_path):
     with pytest.raises(XqgError, match=r"holds an adapter \(LoRA\), .*merge_and_unload"):
         (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
         load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "generator", "cross-encoder", "int8"])
+def test_a_token_without_a_row_is_refused_where_a_text_has_it(
+    model_dir, t5, tmp_path, monkeypatch, kind
+):
+    from pyserini_xqg.collection.records import Passage
+    from pyserini_xqg.filter.relevance import CrossEncoderScorer
+    from pyserini_xqg.generate.generator import Generator
+    from pyserini_xqg.generate.settings import Settings
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = odd.copy_of(t5 if kind == "generator" else model_dir, tmp_path / "model")
+    if kind == "cross-encoder":
+        import torch
+
+        weights = {"classifier.weight": torch.ones(1, 16), "classifier.bias": torch.ones(1)}
+        odd.with_extra(folder, **weights)
+        under = {
+            k if "classifier" in k else f"bert.{k}": v for k, v in odd.state_of(folder).items()
+        }
+        odd.with_weights(folder, under)
+        odd.change_json(folder / "config.json", id2label={"0": "a"}, label2id={"a": 0})
+    odd.with_words(folder, *(f"<image{i}>" for i in range(5)), special=True)
+    if kind in ("encoder", "int8"):
+        encoder = load(folder, backend="torch" if kind == "encoder" else "onnx-int8")
+        encode = encoder.encode_passages
+    elif kind == "generator":
+        settings = Settings.resolve(str(folder), ["te"], num_queries=1, max_new_tokens=2)
+        generator = Generator(settings, "cpu")
+
+        def encode(texts):
+            return generator.generate([Passage("a", "", texts[0])], "te")
+    else:
+        scorer = CrossEncoderScorer(str(folder), device="cpu")
+
+        def encode(texts):
+            return scorer.score([Passage("a", "", texts[0])], ["w1"], [0])
+
+    encode(["w1 <imag>"])
+    with pytest.raises(XqgError, match=r"made token \d+ of a text, and its embedding has \d+ rows"):
+        encode(["w1 <image4>"])
 
 
 def test_one_row_more_than_tokens_is_usual(model_dir, tmp_path):
