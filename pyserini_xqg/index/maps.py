@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyserini_xqg.index.folds import folds_of
-from pyserini_xqg.index.map_sums import MapSums
+from pyserini_xqg.index.map_sums import MapSums, PassageSums
 from pyserini_xqg.index.predictions import Predictions
-from pyserini_xqg.index.ridge import FoldMaps
+from pyserini_xqg.index.ridge import FoldMaps, Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,13 +158,17 @@ def fit_maps(
     errors: dict[str, float] = {}
     passages = {}
     together: MapSums | None = None
+    splits: tuple[PassageSums, list[Split]] | None = None
     for code in languages:
         sums = sums_of(code)
-        own[code] = sums.fit(strength)
+        if splits is None or splits[0] is not sums.inputs:
+            splits = sums.inputs, sums.inputs.splits()
+        own[code] = sums.fit(strength, splits[1])
         errors[code] = sums.error_of(None)
         passages[code] = sums.passages
         if len(languages) > 1:
             together = sums if together is None else together + sums
+    del splits
     shared = None if together is None else together.fit(strength)
     del together
     maps: dict[str, FoldMaps | None] = {}

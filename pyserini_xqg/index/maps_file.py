@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from pyserini_xqg.base.files import digest_of, sync
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.folds import FOLDS, folds_at
-from pyserini_xqg.index.map_sums import MapSums
+from pyserini_xqg.index.map_sums import MapSums, PassageSums
 from pyserini_xqg.index.maps import ALL, NONE, Maps, fit_maps
 from pyserini_xqg.index.ridge import FoldMaps
 from pyserini_xqg.store.rows import take_counts, take_rows
@@ -57,8 +58,11 @@ def maps_of(store: Store, languages: Sequence[str], strength: float | None = Non
     every = np.unique(np.concatenate([*rows.values(), np.zeros(0, np.int64)]))
     folds = folds_at(store, every).astype(np.uint8)
 
+    known: WeakValueDictionary[str, PassageSums] = WeakValueDictionary()
+
     def read(code: str) -> MapSums:
-        sums = MapSums(store.dimension)
+        first = next(each for each in rows if np.array_equal(rows[each], rows[code]))
+        sums = MapSums(store.dimension, known.get(first))
         what = f"fitting the map of {code}"
         with Progress(len(rows[code]), what, aside=True) as bar:
             for start in range(0, len(rows[code]), at_once):
@@ -67,6 +71,7 @@ def maps_of(store: Store, languages: Sequence[str], strength: float | None = Non
                 where = np.searchsorted(every, part)
                 sums.add(block.passages, block.sums[code], block.counts[code], folds[where])
                 bar.update(len(part))
+        known[first] = sums.inputs
         return sums
 
     return fit_maps(languages, at_hand(read, store), strength)

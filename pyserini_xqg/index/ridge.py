@@ -57,128 +57,106 @@ class QueryMap:
         return predicted.astype(np.float32, copy=False)
 
 
-class Moments(NamedTuple):
-    """Sums over passages with queries: x is E(p), y the mean of its queries' vectors.
+class Passages(NamedTuple):
+    """Sums over passages: their number, the vectors E(p), and the outer products of these."""
+
+    number: float
+    x: Sums
+    xx: Sums
+
+
+class Queries(NamedTuple):
+    """Sums over passages of the mean vectors of their queries, whose language has this for its own.
 
     Attributes
     ----------
-    passages : float
-    x, y : array, shape (d,), float64
-    xx, xy : array, shape (d, d), float64
-        Of the outer products.
+    y : array, shape (d,), float64
+    xy : array, shape (d, d), float64
+        Of the outer products with E(p).
     yy : float
         Of the squared lengths.
     """
 
-    passages: float
-    x: Sums
     y: Sums
-    xx: Sums
     xy: Sums
     yy: float
 
-    @classmethod
-    def none(cls, dimension: int) -> Moments:
-        x, xx = np.zeros(dimension), np.zeros((dimension, dimension))
-        return cls(0, x, x.copy(), xx, xx.copy(), 0)
 
-    def with_passages(self, x: Vectors, y: Vectors) -> Moments:
-        """The same with more passages, shape ``(n, d)``; the arrays are changed in place.
+class Split:
+    """Passages left out, and the rest, which a map is fitted on.
 
-        A block's products are in single precision, their sums over blocks in double.
-        """
-        for total, more in (
-            (self.x, x.sum(axis=0, dtype=np.float64)),
-            (self.y, y.sum(axis=0, dtype=np.float64)),
-            (self.xx, x.T @ x),
-            (self.xy, x.T @ y),
-        ):
-            total += more
-        squares = float(np.square(y, dtype=np.float64).sum())
-        return self._replace(passages=self.passages + len(x), yy=self.yy + squares)
+    What is worked out from A is kept: languages that have queries for the same passages share it.
 
-    def plus(self, other: Moments, sign: int = 1) -> Moments:
-        return Moments(
-            self.passages + sign * other.passages,
-            self.x + sign * other.x,
-            self.y + sign * other.y,
-            self.xx + sign * other.xx,
-            self.xy + sign * other.xy,
-            self.yy + sign * other.yy,
-        )
+    Parameters
+    ----------
+    whole, left_out : Passages
+    """
 
-    def error(self, fitted: QueryMap) -> float:
-        """The sum of the squared errors of a map on these passages."""
-        weights = fitted.weights.astype(np.float64)
-        shift = fitted.y.astype(np.float64) - fitted.x.astype(np.float64) @ weights
-        return float(
-            self.yy
-            - 2 * (shift @ self.y + (weights * self.xy).sum())
-            + self.passages * (shift @ shift)
-            + 2 * shift @ (self.x @ weights)
-            + (weights * (self.xx @ weights)).sum()
-        )
+    def __init__(self, whole: Passages, left_out: Passages) -> None:
+        self._whole, self.left_out = whole, left_out
+        self.number = whole.number - left_out.number
+        self._inverse: tuple[float, NDArray[Any]] | None = None
 
-    def error_of_passages(self) -> float:
-        """The same of E(p), taken for the mean of its queries' vectors."""
-        return float(self.yy - 2 * np.trace(self.xy) + np.trace(self.xx))
+    @cached_property
+    def x(self) -> Sums:
+        """The rest's mean."""
+        return (self._whole.x - self.left_out.x) / self.number
 
-    def ridge(self, strength: float) -> QueryMap:
-        """The map of these passages."""
-        x, y, square, cross = self._centred()
-        drawn_to = _half_of_the_multiple(square, cross)
-        diagonal = np.diag_indices_from(square)
-        square[diagonal] += strength
-        cross[diagonal] += strength * drawn_to
-        return self._map(x, y, np.linalg.solve(square, cross), strength)
+    def ridge(self, rest: Queries, strength: float) -> tuple[Sums, Sums]:
+        """The formula's y and W."""
+        y, cross, drawn_to = self._centred(rest)
+        cross[np.diag_indices_from(cross)] += strength * drawn_to
+        if self._inverse is None or self._inverse[0] != strength:
+            square = self._square()
+            square[np.diag_indices_from(square)] += strength
+            self._inverse = strength, np.linalg.inv(square)
+        return y, self._inverse[1] @ cross
 
-    def errors(self, others: Moments, strengths: Sequence[float]) -> list[float]:
-        """The sums of the squared errors on these passages of others' maps, by their strength.
+    def errors(self, rest: Queries, own: Queries, strengths: Sequence[float]) -> list[float]:
+        """The sums of the squared errors of maps on the passages left out, by their strength.
 
         A map less h I is the ridge of M(p) - y - h (E(p) - x), drawn to 0. With A = V diag(v) V^T,
-        B less h A, and T = V^T B of the others, it is W = V D T with D = diag(1 / (v + s)); and
-        with A' and B' of these passages about the others' means, B' less h A', the error is
+        B less h A, and T = V^T B of the rest, it is W = V D T with D = diag(1 / (v + s)); and with
+        A' and B' of the passages left out about the rest's means, B' less h A', the error is
 
             sum |M(p) - y - h (E(p) - x)|^2 - 2 tr(W^T B') + tr(W^T A' W)
 
         whose traces are sums over products of D with what does not depend on s.
         """
-        x, y, square, cross = others._centred()
-        drawn_to = _half_of_the_multiple(square, cross)
-        cross -= drawn_to * square
-        values, vectors = np.linalg.eigh(square)
-        turned = vectors.T @ cross
-        number, far = self.passages, self.x - self.passages * x
-        mine = self.xx - np.outer(x, self.x) - np.outer(far, x)
-        own = self.xy - np.outer(x, self.y) - np.outer(far, y)
-        least = self.yy - 2 * y @ self.y + number * y @ y
-        least += drawn_to * (drawn_to * np.trace(mine) - 2 * np.trace(own))
-        crossed = (turned * (vectors.T @ (own - drawn_to * mine))).sum(axis=1)
-        both = (vectors.T @ mine @ vectors) * (turned @ turned.T)
+        y, cross, drawn_to = self._centred(rest)
+        values, vectors, square, turned_square = self._turned
+        turned = vectors.T @ cross - drawn_to * values[:, None] * vectors.T
+        number, x, _ = self.left_out
+        cross = own.xy - np.outer(self.x, own.y) - np.outer(x - number * self.x, y)
+        least = own.yy - 2 * y @ own.y + number * y @ y
+        least += drawn_to * (drawn_to * np.trace(square) - 2 * np.trace(cross))
+        crossed = (turned * (vectors.T @ (cross - drawn_to * square))).sum(axis=1)
+        both = turned_square * (turned @ turned.T)
         # Below 0 is a value that rounding made of 0.
         scales = [1 / (np.maximum(values, 0) + strength) for strength in strengths]
         return [float(least - 2 * by @ crossed + by @ both @ by) for by in scales]
 
-    def _centred(self) -> tuple[Sums, Sums, Sums, Sums]:
-        """The means x and y, and the sums A and B."""
-        x, y = self.x / self.passages, self.y / self.passages
-        square = self.xx - self.passages * np.outer(x, x)
-        return x, y, square, self.xy - self.passages * np.outer(x, y)
+    @cached_property
+    def _turned(self) -> tuple[Sums, Sums, Sums, Sums]:
+        """The errors' v, V, A' and V^T A' V."""
+        values, vectors = np.linalg.eigh(self._square())
+        number, x, xx = self.left_out
+        square = xx - np.outer(self.x, x) - np.outer(x - number * self.x, self.x)
+        return values, vectors, square, vectors.T @ square @ vectors
 
-    def _map(self, x: Sums, y: Sums, weights: NDArray[Any], strength: float) -> QueryMap:
-        return QueryMap(
-            x.astype(np.float32),
-            y.astype(np.float32),
-            weights.astype(np.float32),
-            round(self.passages),
-            strength,
-        )
+    def _square(self) -> Sums:
+        """A."""
+        square: Sums = self._whole.xx - self.left_out.xx
+        square -= np.outer(self.number * self.x, self.x)
+        return square
 
-
-def _half_of_the_multiple(square: Sums, cross: Sums) -> float:
-    """The formula's h; 0 where all passages are one and the same."""
-    spread = float(np.trace(square))
-    return float(np.trace(cross)) / (2 * spread) if spread > 0 else 0.0
+    def _centred(self, rest: Queries) -> tuple[Sums, Sums, float]:
+        """The mean y, B, and h, which is 0 where all passages are one and the same."""
+        cross = rest.xy - np.outer(self.x, rest.y)
+        spread = float(np.trace(self._whole.xx) - np.trace(self.left_out.xx))
+        spread -= self.number * float(self.x @ self.x)
+        drawn_to = float(np.trace(cross)) / (2 * spread) if spread > 0 else 0.0
+        return rest.y / self.number, cross, drawn_to
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,6 +41,13 @@ def widened(halves: NDArray[np.float16]) -> NDArray[np.float32]:
     return singles
 
 
+def in_single(values: NDArray[Any]) -> NDArray[np.float32]:
+    """What a file holds in single precision."""
+    if values.dtype == np.float16:
+        return widened(values)
+    return values.astype(np.float32, copy=False)
+
+
 class Column:
     """A NumPy file read a few rows at a time: a memory map would count the whole file as ours."""
 
@@ -71,10 +78,7 @@ class Column:
 
     def vectors(self, rows: int) -> NDArray[np.float32]:
         """The next rows in single precision, whatever the file holds."""
-        values = self.read(rows)
-        if values.dtype == np.float16:
-            return widened(values)
-        return values.astype(np.float32, copy=False)
+        return in_single(self.read(rows))
 
     def sum(self, rows: int) -> int:
         """The sum of the next rows."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.store.block import Block
-from pyserini_xqg.store.columns import Column
+from pyserini_xqg.store.columns import Column, in_single
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,19 +47,16 @@ def take_rows(
     """
     chosen = store.choose(languages)
     wanted, places = np.unique(rows, return_inverse=True)
+    in_order = np.array_equal(wanted, rows)
 
     def read(name: str, width: int) -> NDArray[Any]:
-        return np.concatenate(
-            [_read_runs(path / name, width, part) for path, part in _by_shard(store, wanted)]
-        )[places]
+        values = _read(store, name, width, wanted)
+        return values if in_order else values[places]
 
     return Block(
         [],
-        read("passages.npy", store.dimension).astype(np.float32, copy=False),
-        {
-            code: read(f"queries.{code}.sum.npy", store.dimension).astype(np.float32, copy=False)
-            for code in chosen
-        },
+        in_single(read("passages.npy", store.dimension)),
+        {code: in_single(read(f"queries.{code}.sum.npy", store.dimension)) for code in chosen},
         {code: read(f"queries.{code}.count.npy", 1)[:, 0].astype(np.int32) for code in chosen},
     )
 
@@ -69,12 +66,7 @@ def take_counts(
 ) -> dict[str, NDArray[np.int32]]:
     """The counts of some rows alone, sorted and distinct, by language."""
     return {
-        code: np.concatenate(
-            [
-                _read_runs(path / f"queries.{code}.count.npy", 1, part)[:, 0].astype(np.int32)
-                for path, part in _by_shard(store, rows)
-            ]
-        )
+        code: _read(store, f"queries.{code}.count.npy", 1, rows)[:, 0].astype(np.int32)
         for code in store.choose(languages)
     }
 
@@ -134,18 +126,23 @@ def _by_shard(store: Store, rows: NDArray[np.int64]) -> Iterator[tuple[Path, NDA
         first += size
 
 
-def _read_runs(path: Path, width: int, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Sorted, distinct rows of one file; narrow gaps are read, and dropped."""
+def _read(store: Store, name: str, width: int, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Sorted, distinct rows of one file of each shard."""
+    shards = _by_shard(store, rows)
+    return np.concatenate([of for path, part in shards for of in _runs(path / name, width, part)])
+
+
+def _runs(path: Path, width: int, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """Rows of one file, as far as they follow each other; narrow gaps are read, and dropped."""
     column = Column(path, width)
     try:
-        at, parts = 0, []
+        at = 0
         gap = min(_GAP, _NUMBERS // width)
         for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1 + gap) + 1):
             first, stop = int(run[0]), int(run[-1]) + 1
             column.skip(first - at)
             read = column.read(stop - first)
-            parts.append(read if len(read) == len(run) else read[run - first])
+            yield read if len(read) == len(run) else read[run - first]
             at = stop
-        return np.concatenate(parts)
     finally:
         column.close()

@@ -114,12 +114,18 @@ def test_the_strength_errs_least_on_the_folds_left_out(noise, least, most):
 
 
 def test_errors_of_many_strengths_at_once():
-    passages, sums, counts = made()
-    of = sums_of(passages + 3, sums, counts)
-    mine, others = of.folds[0], of.folds[1].plus(of.folds[2])
+    passages, sums, counts = made(noise=1.0)
+    passages += 3
+    folds = folds_of(docids(200))
+    rest, own = folds != 0, folds == 0
     strengths = [0.1, 1.0, 30.0]
-    expected = [mine.error(others.ridge(strength)) for strength in strengths]
-    assert mine.errors(others, strengths) == pytest.approx(expected, rel=1e-4)
+    expected = []
+    for strength in strengths:
+        mapped = by_hand(passages[rest], sums[rest], counts[rest], strength, passages[own])
+        expected.append(((sums[own] / counts[own, None] - mapped) ** 2).sum())
+    of = sums_of(passages, sums, counts)
+    split, (others, mine) = of.inputs.splits()[0], next(of.parts())
+    assert split.errors(others, mine, strengths) == pytest.approx(expected, rel=1e-4)
     assert expected[0] < expected[2]
 
 

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index import maps_file
 from pyserini_xqg.index.build import build_index
+from pyserini_xqg.index.folds import FOLDS
 from pyserini_xqg.index.maps_file import MAPS, load_maps, maps_of
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.store import Store
@@ -67,3 +68,31 @@ def test_a_map_of_all_languages_is_kept_once(tmp_path):
     read = load_maps(tmp_path / "i")
     assert read.maps["ar"] is read.maps["te"]
     assert np.array_equal(read.maps["te"].weights, fitted.maps["te"].weights)
+
+
+def test_languages_with_the_same_passages_share_what_is_worked_out(tmp_path, monkeypatch):
+    rng = np.random.default_rng(2)
+    passages, has = rng.normal(size=(300, D)), rng.random(300) < 0.5
+    queries = {}
+    for code, mine, noise in (("ar", has, 0.1), ("bn", has, 0.1), ("fi", has, 9), ("te", ~has, 1)):
+        means = passages @ rng.normal(size=(D, D)) + noise * rng.normal(size=(300, D))
+        numbers = rng.integers(1, 4, 300) * mine
+        queries[code] = [[mean] * number for mean, number in zip(means, numbers, strict=True)]
+    store = Store([write_store(tmp_path / "s", passages, queries)])
+    alone = {code: maps_of(store, [code]).maps[code] for code in queries}
+    assert alone["ar"].strength == alone["bn"].strength < alone["fi"].strength
+    done = {"eigh": 0, "inv": 0}
+    for name, function in ((name, getattr(np.linalg, name)) for name in done):
+
+        def counted(matrix, name=name, function=function):
+            done[name] += 1
+            return function(matrix)
+
+        monkeypatch.setattr(np.linalg, name, counted)
+    together = maps_of(store, list(queries))
+    assert set(together.sources.values()) == {"own"}
+    for code, of in alone.items():
+        for name in ("x", "y", "weights", "passages", "strength", "error"):
+            assert np.array_equal(getattr(together.maps[code], name), getattr(of, name))
+    # of three sets of passages, that of all languages included, and two strengths of the first
+    assert done == {"eigh": 3 * FOLDS, "inv": 4 * (FOLDS + 1)}
