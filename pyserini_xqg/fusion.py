@@ -108,7 +108,7 @@ def fuse(
 def normalise(vectors: Vectors) -> Vectors:
     """Rows scaled to length 1; zero rows stay zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, np.where(norms > 0, norms, 1), dtype=np.float32)
+    return np.divide(vectors, np.where(norms, norms, 1), dtype=np.float32)
 
 
 def check_formula(
@@ -204,10 +204,10 @@ def _mean(
         if language in virtual.predictions:
             number[row] += virtual.mu
     its = np.array(list(weights.values()), dtype=np.float32).reshape(-1, 1)
-    total = (its * (number > 0)).sum(axis=0)
-    alphas = alpha * (total > 0)
-    scale = alphas / np.where(total > 0, total, np.float32(1))
-    shares = scale * its / np.where(number > 0, number, np.float32(1))
+    total = (its * number.astype(bool)).sum(axis=0)
+    alphas = alpha * total.astype(bool)
+    scale = alphas / np.where(total, total, np.float32(1))
+    shares = scale * its / np.where(number, number, np.float32(1))
     fused: Vectors = (np.float32(1) - alphas)[:, None] * passages
     part = np.empty_like(fused)
     for share, language in zip(shares, weights, strict=True):

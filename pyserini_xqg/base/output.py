@@ -19,7 +19,7 @@ from pyserini_xqg.base.refusing import refuse_around, refuse_existing, refuse_in
 #: What a finished folder must still lose; there only between its last two moments.
 _LEFTOVERS = "leftovers.json"
 _LOG = "blocks.jsonl"
-_REMOVED = ("work", "plan.json", "lock", _LOG)
+_REMOVED = ("work", "plan.json", "lock")
 
 
 class OutputFolder:
@@ -147,7 +147,7 @@ class OutputFolder:
             self._files[name].write(header)
             sync(self._files[name])
         # Until the rename, a killed process takes up its work from these; `tidy` removes them.
-        leftovers = [name for name in _REMOVED if not (keep_log and name == _LOG)]
+        leftovers = [*_REMOVED] if keep_log else [*_REMOVED, _LOG]
         write_json(self.partial / _LEFTOVERS, leftovers)
         write_json(self.partial / self._manifest, manifest)
         old = self.path.with_name(self.path.name + ".old")
@@ -237,7 +237,8 @@ def tidy(path: Path) -> None:
     if not (path / _LEFTOVERS).is_file():
         return
     listed = read_json(path / _LEFTOVERS)
-    for name in _REMOVED:  # these alone: the list may be somebody else's, and name anything
+    # These alone: the list may be somebody else's, and name anything.
+    for name in (*_REMOVED, _LOG):
         if name not in listed:
             continue
         if name == "work":

@@ -29,7 +29,7 @@ from pyserini_xqg.collection.records import (
 )
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.collection.sources import corpus_in_files
-from pyserini_xqg.collection.tables import CORPUS, QUERIES, Rows, rows_of
+from pyserini_xqg.collection.tables import CORPUS, QUERIES, Kind, Rows, rows_of
 
 
 class _Source(NamedTuple):
@@ -123,8 +123,7 @@ class Join:
         if place is None or start >= stop:
             return
         row, first, number, offset = place
-        for index in range(first, len(self._sources)):
-            source = self._sources[index]
+        for source in self._sources[first : self._corpus_files]:
             for line in read_lines(source.plain, offset, number):
                 if source.rows.is_header(line):
                     continue
@@ -134,8 +133,6 @@ class Join:
                     yield self._passage(source, line)
                 row += 1
             number, offset = 1, 0
-            if row >= self.passages:
-                return
 
     def query_rows(self, docids: Sequence[str]) -> Iterator[tuple[GeneratedQueries, bytes]]:
         """Each row of queries for these docids, with its line, in the order of the inputs.
@@ -165,7 +162,7 @@ class Join:
         return [found[docid] for docid in docids]
 
     def _read_corpus(self, path: str | Path, work: Path, called: Path | None) -> None:
-        for index, source, line in self._first_pass("corpus", path, work, "corpus", called):
+        for index, source, line in self._first_pass("corpus", path, work, "corpus", CORPUS, called):
             if source.rows.is_header(line):
                 continue
             passage = self._passage(source, line)
@@ -177,16 +174,18 @@ class Join:
             self.passages += 1
             self._places.add_passage(passage.docid, index, line)
         self._places.flush()
+        self._corpus_files = len(self._sources)
         if not self.passages:
             raise XqgError(f"{path}: no passages in it")
 
     def _read_queries(self, number: int, path: str | Path, work: Path) -> None:
-        part = 0  # a passage has one row of JSON, and any number of those that hold one query
-        for index, source, line in self._first_pass(f"queries {number}", path, work, "queries"):
+        found = self._first_pass(f"queries {number}", path, work, "queries", QUERIES)
+        for count, (index, source, line) in enumerate(found):
             if source.rows.is_header(line):
                 continue
             row, _ = self._queries(source, line)
-            part += source.rows.table is not None
+            # A passage has one row of JSON, and any number of those that hold one query.
+            part = count * (source.rows.table is not None)
             for language, texts in row.queries.items():
                 blank = sum(not text.strip() for text in texts)
                 if language not in self.samples and blank < len(texts):
@@ -207,16 +206,21 @@ class Join:
                 )
 
     def _first_pass(
-        self, key: str, path: str | Path, work: Path, label: str, called: Path | None = None
+        self,
+        key: str,
+        path: str | Path,
+        work: Path,
+        label: str,
+        kind: Kind,
+        called: Path | None = None,
     ) -> Iterator[tuple[int, _Source, Line]]:
         """Each line of an input, digesting it on the way."""
-        files = corpus_in_files(path, work) if label == "corpus" else input_files(path)
+        files = corpus_in_files(path, work) if kind is CORPUS else input_files(path)
         sha = hashlib.sha256()
         plain = [unpacked(file, work / "unpacked") for file in files]
         total = sum(file.stat().st_size for file in plain)
         with Progress(total, f"checking {label}", "bytes", aside=True) as bar:
             for name, file in zip(files, plain, strict=True):
-                kind = CORPUS if label == "corpus" else QUERIES
                 source = _Source(
                     called or (Path(path) if is_irds(path) else name),
                     file,

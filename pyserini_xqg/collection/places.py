@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import Line
@@ -17,6 +17,10 @@ create table blocks (row int primary key, file int, line int, offset int);
 create table queries (docid text, input int, part int, file int, line int, offset int,
                       primary key (docid, input, part)) without rowid;
 """
+_INSERT = {
+    "passages": "insert into passages values (?, ?, ?)",
+    "queries": "insert into queries values (?, ?, ?, ?, ?, ?)",
+}
 #: Columns of the primary keys; file and line come next.
 _KEYS = {"passages": ("docid",), "queries": ("docid", "input", "part")}
 
@@ -122,10 +126,13 @@ class Places:
         rows, self._waiting[table] = self._waiting[table], []
         if not rows:
             return
-        marks = ", ".join("?" * len(rows[0]))
-        done = self._db.executemany(f"insert or ignore into {table} values ({marks})", rows)
-        if done.rowcount == len(rows):
-            return
+        try:
+            self._db.executemany(_INSERT[table], rows)
+        except sqlite3.IntegrityError:
+            self._refuse_duplicate(table, rows)
+
+    def _refuse_duplicate(self, table: str, rows: Sequence[tuple[str | int, ...]]) -> NoReturn:
+        """Of rows that were being inserted, name the one that was there already."""
         where = " and ".join(f"{name} = ?" for name in _KEYS[table])
         size = len(_KEYS[table])
         for row in rows:
@@ -137,3 +144,4 @@ class Places:
                     f"{self.names[int(row[size])]}:{row[size + 1]}: duplicate docid {row[0]!r}, "
                     f"first seen at {self.names[file]}:{line}; docids must be unique"
                 )
+        raise AssertionError("no row of these was there already")

@@ -71,8 +71,8 @@ def _encoded_passages(
         texts, titles = texts_of(passages, fields)
         vectors = encoder.encode_passages(texts, titles)
         # Passages with one text (blank, most often) rightly have one vector.
-        alike = len(set(zip(titles or texts, texts, strict=True))) == 1
-        (check_finite if alike else check_vectors)(vectors, docids)
+        _, *others = {*zip(titles or texts, texts, strict=True)}
+        (check_vectors if others else check_finite)(vectors, docids)
         yield docids, vectors
 
 

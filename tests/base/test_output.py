@@ -93,6 +93,28 @@ def test_an_existing_folder_needs_overwrite(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
+def test_starting_anew_leaves_nothing_but_the_lock_that_is_held(tmp_path):
+    partial = tmp_path / "out.partial"
+    with OutputFolder(tmp_path / "out", "m.json") as folder:
+        folder.start(PLAN, {"data": b"1"})
+    lock = (partial / "lock").stat().st_ino
+    (partial / "work" / "old").touch()
+    (partial / "a folder").mkdir()
+    with OutputFolder(tmp_path / "out", "m.json", overwrite=True) as folder:
+        assert sorted(entry.name for entry in partial.iterdir()) == ["lock", "work"]
+        assert not [*folder.work.iterdir()]
+        assert (partial / "lock").stat().st_ino == lock
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux lists what is open under /proc")
+def test_no_file_stays_open(tmp_path):
+    before = os.listdir("/proc/self/fd")
+    with OutputFolder(tmp_path / "out", "m.json") as folder:
+        folder.start(PLAN, {"data": b"1", "more": b""})
+        assert len(os.listdir("/proc/self/fd")) == len(before) + 4
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 def test_the_old_folder_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "out"
     with OutputFolder(path, "m.json") as folder:

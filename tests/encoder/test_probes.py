@@ -8,7 +8,7 @@ import pytest
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.encoder import Encoder
-from pyserini_xqg.encoder.probes import check_probes, compare, make_probes
+from pyserini_xqg.encoder.probes import check_probes, compare, make_probes, same_length
 from pyserini_xqg.encoder.spec import EncoderSpec
 
 TEXTS = {"te": "w1 w2 w3", "und": "w4 w5 w6 w7"}
@@ -102,3 +102,10 @@ def test_other_tokens(encoder, probes, change):
     ]
     with pytest.raises(XqgError, match="differs is the tokenizer or the query prefix"):
         check_probes(encoder, other, "index")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "same"), [(0.9899, False), (0.99, True), (1.01, True), (1.0101, False)]
+)
+def test_lengths_may_differ_by_one_percent(ratio, same):
+    assert same_length(ratio) is same

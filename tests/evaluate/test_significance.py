@@ -70,6 +70,7 @@ def test_randomisation_by_drawing():
 
 def test_a_drawn_p_value_is_never_zero(monkeypatch):
     assert randomisation_test([1.0] * 60, range(60), draws=999) == 1 / 1000
+    assert randomisation_test([1.0] * 60, range(60)) == 1 / 10_001
     whole = randomisation_test([1.0, -0.5] * 10, range(20), draws=999)
     assert randomisation_test([1.0, -1.0] * 10, range(20), draws=999) == 1.0  # each is as far
     monkeypatch.setattr(significance, "_AT_ONCE", 10)
