@@ -117,13 +117,18 @@ def read_lines(path: Path, offset: int = 0, number: int = 1) -> Iterator[Line]:
     Raises
     ------
     XqgError
-        As `pyserini_xqg.base.packed.opened`.
+        As `pyserini_xqg.base.packed.opened`, and for a file whose lines end in CR alone.
     """
     with opened(path) as file:
         if offset:
             file.seek(offset)
         for content in file:
             length = len(content)
+            if not offset and not content.endswith(b"\n") and b"\r" in content.rstrip():
+                raise XqgError(
+                    f"{path}: its lines end in CR alone, as on old Macs; write LF instead, such as "
+                    "with tr '\\r' '\\n'"
+                )
             while content.startswith(BOM_UTF8):
                 content = content[len(BOM_UTF8) :]
             if content.strip():

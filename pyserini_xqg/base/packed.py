@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zlib
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +71,9 @@ _REFUSED = {
     b"Rar!\x1a\x07": "a rar archive; unpack it and give what is in it",
     b"\x1f\x9d": "packed by Unix compress; unpack it with uncompress",
     b"PAR1\x15": "a Parquet file; expected lines of text, such as JSONL",
+    # Before UTF-16, whose mark is the beginning of theirs.
+    BOM_UTF32_LE: "in UTF-32; convert it to UTF-8, such as with iconv -f UTF-32 -t UTF-8",
+    BOM_UTF32_BE: "in UTF-32; convert it to UTF-8, such as with iconv -f UTF-32 -t UTF-8",
     BOM_UTF16_LE: "in UTF-16; convert it to UTF-8, such as with iconv -f UTF-16 -t UTF-8",
     BOM_UTF16_BE: "in UTF-16; convert it to UTF-8, such as with iconv -f UTF-16 -t UTF-8",
     b"version https://git-lfs": "a pointer of git LFS, not the file; fetch it with git lfs pull",
@@ -134,9 +137,20 @@ def _refuse(path: Path, start: bytes) -> None:
     for magic, what in _REFUSED.items():
         if start.startswith(magic):
             raise XqgError(f"{path}: {what}")
-    if len(start) == _BLOCK and start.strip(b"\0"):
-        try:
-            tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
-        except tarfile.HeaderError:
-            return
+    if _is_tar(start):
         raise XqgError(f"{path}: a tar archive; unpack it (tar -xf) and give what is in it")
+    if b"\0" in start:
+        raise XqgError(
+            f"{path}: holds NUL bytes: in UTF-16 without its mark (convert it to UTF-8, such as "
+            "with iconv -f UTF-16LE -t UTF-8), or no text"
+        )
+
+
+def _is_tar(start: bytes) -> bool:
+    if len(start) < _BLOCK or not start.strip(b"\0"):
+        return False
+    try:
+        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True

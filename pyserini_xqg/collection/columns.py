@@ -50,6 +50,8 @@ def read_columns(path: str | Path, forms: Mapping[int, str]) -> Iterator[Columns
             cells = line.content.decode().split()
         except UnicodeDecodeError:
             raise XqgError(f"{where}: not UTF-8; convert the file to UTF-8") from None
+        if b"\0" in line.content:
+            raise XqgError(f"{where}: holds a NUL byte; the file is damaged, fetch it again")
         if len(cells) not in forms:
             expected = ", or ".join(f"{number}: {names}" for number, names in forms.items())
             raise XqgError(f"{where}: {len(cells)} column(s); expected {expected}")
@@ -60,6 +62,11 @@ def read_columns(path: str | Path, forms: Mapping[int, str]) -> Iterator[Columns
             if is_header(cells, _NAMES):
                 continue
         yield Columns(cells, where)
+
+
+def is_one_column(name: str) -> bool:
+    """Whether a TREC run can carry an id past Java and C: no white space in it, and no NUL."""
+    return name.split() == [name] and "\0" not in name
 
 
 _TOO_LARGE = 2**31

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError, shortened
 from pyserini_xqg.base.files import parsed_json
+from pyserini_xqg.collection.columns import is_one_column
 from pyserini_xqg.collection.languages import check_language_of_row
 
 DOCID_FIELDS = ("docid", "id", "_id")
@@ -202,12 +203,11 @@ def check_docid(docid: str, where: str) -> str:
     Raises
     ------
     XqgError
-        If it is empty or holds white space, which neither Pyserini's docid file nor a TREC run
-        could carry.
+        If it is empty or holds what neither Pyserini's docid file nor a TREC run could carry.
     """
-    if not docid or docid.split() != [docid]:
+    if not is_one_column(docid):
         raise XqgError(
-            f"{where}: docid {docid!r} is empty or holds white space; TREC runs cannot "
+            f"{where}: docid {docid!r} is empty or holds white space or NUL; TREC runs cannot "
             "carry it, rename it"
         )
     return docid

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.collection.columns import is_one_column
 from pyserini_xqg.collection.languages import check_language, check_language_of_row, code_of
 from pyserini_xqg.collection.named import named_topics
 from pyserini_xqg.collection.records import either, id_of, parse_json, text_field
@@ -178,8 +179,8 @@ def text_name(row: dict[str, Any]) -> str:
 
 
 def _topic(qid: str, text: str, language: str, where: str) -> Topic:
-    if not qid or qid.split() != [qid]:
-        raise XqgError(f"{where}: topic id {qid!r} is empty or holds white space; rename it")
+    if not is_one_column(qid):
+        raise XqgError(f"{where}: topic id {qid!r} is empty or holds white space or NUL; rename it")
     language = language.strip()  # XOR-TyDi's train file has codes with a leading space
     # Line breaks and tabs inside a question mean nothing and break every line-based format.
     return Topic(qid, " ".join(text.split()), language and check_language_of_row(language, where))

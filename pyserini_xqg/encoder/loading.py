@@ -190,6 +190,21 @@ def check_tokenizer(tokenizer: Any, model: Any, named: Named) -> None:
             f"its tokenizer was given words that its embedding has no row for ({added[0]!r:.40}): "
             "save the model that was resized for them, or the tokenizer without them"
         )
+    _pad_within(tokenizer, rows)
+
+
+def _pad_within(tokenizer: Any, rows: int) -> None:
+    """Pad with a token that the model has, since one for padding is often added to a tokenizer.
+
+    No model reads it; but all look its row up.
+    """
+    if (tokenizer.pad_token_id or 0) < rows:
+        return
+    for name in ("eos_token", "sep_token", "unk_token", "cls_token", "bos_token"):
+        token = getattr(tokenizer, name)
+        if token is not None and tokenizer.convert_tokens_to_ids(token) < rows:
+            tokenizer.pad_token = token
+            return
 
 
 def embedding_rows(model: Any) -> int | None:

@@ -78,6 +78,17 @@ def test_byte_order_marks_are_dropped_wherever_files_were_put_together(tmp_path)
     assert read_whole(path) == b"[1]"
 
 
+def test_lines_that_end_in_cr_alone_are_refused(tmp_path):
+    path = tmp_path / "a.tsv"
+    for content in (b"1\tone\r2\ttwo\r", b"1\tone\r2\ttwo"):
+        path.write_bytes(content)
+        with pytest.raises(XqgError, match=r"a.tsv: its lines end in CR alone, .*tr '\\r' '\\n'"):
+            list(read_lines(path))
+    for content in (b"1\tone\r", b"1\tone\r\n2\ttwo\r", b"1\to\rne\n2\ttwo\rthree"):
+        path.write_bytes(content)
+        assert b"".join(line.content for line in read_lines(path)) == content
+
+
 def test_json_is_whole_or_not_there(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"a": "ఎంత"})

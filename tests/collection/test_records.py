@@ -62,6 +62,7 @@ def test_passages(row, form, expected):
         (line(docid="a b", text="b"), "c.jsonl:9: docid 'a b' is empty or holds white space"),
         (line(docid="a\n", text="b"), "holds white space"),
         (line(docid="a\u2028", text="b"), "holds white space"),
+        (line(docid="a\0", text="b"), r"docid 'a\\x00' is empty or holds white space or NUL"),
         (line(docid="", text="b"), "is empty"),
         (line(docid="a"), "no field 'text' or 'contents'; found docid"),
         (line(docid="a", text=["b"]), r"expected 'text' to be a string, found \['b'\]"),

@@ -61,6 +61,12 @@ def test_broken_runs(write, line, message):
         read_run(write(f"a Q0 c 9 0.9 t\n{line}\n"))
 
 
+def test_nul_in_a_run_is_damage(write):
+    rows = "".join(f"a Q0 d{i} {i} {-i} t\n" for i in range(1, 100))
+    with pytest.raises(XqgError, match="a.run:100: holds a NUL byte; the file is damaged"):
+        read_run(write(f"{rows}a Q0 d0\0 100 -100 t\n"))
+
+
 def test_three_columns(write):
     path = write("007 b 1.5\n7 a 3\n007 a 1.5\n007 c -2e0\n")
     assert read_run(path) == {

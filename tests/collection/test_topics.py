@@ -58,6 +58,7 @@ def test_tsv_topics(tmp_path):
         ({"qid": "1", "title": None}, "no question; expected a string in title"),
         ({"qid": 1.0, "title": "a"}, "t.jsonl:1: 'qid' is 1.0; expected a string, or an integer"),
         ({"qid": "1 2", "title": "a"}, "topic id '1 2' is empty or holds white space"),
+        ({"qid": "1\0", "title": "a"}, "is empty or holds white space or NUL"),
     ],
 )
 def test_broken_topics(row, message):

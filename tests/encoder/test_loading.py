@@ -267,6 +267,19 @@ def test_a_token_without_a_row_is_refused_where_a_text_has_it(
         encode(["w1 <image4>"])
 
 
+@pytest.mark.parametrize("without", ["nothing", "sep_token"])
+def test_a_token_for_padding_that_only_the_tokenizer_was_given(model_dir, tmp_path, without):
+    from transformers import AutoTokenizer
+
+    folder = odd.copy_of(model_dir, tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"pad_token": "[filler]"})
+    tokenizer.save_pretrained(folder)
+    odd.change_json(folder / "tokenizer_config.json", **{without: None})
+    found = load(folder).encode_queries(TEXTS)
+    assert found == pytest.approx(load(model_dir).encode_queries(TEXTS), abs=1e-6)
+
+
 def test_one_row_more_than_tokens_is_usual(model_dir, tmp_path):
     folder = odd.copy_of(model_dir, tmp_path / "model")
     state = odd.state_of(folder)
