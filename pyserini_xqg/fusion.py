@@ -203,7 +203,7 @@ def _mean(
             number[row] += counts[language]
         if language in virtual.predictions:
             number[row] += virtual.mu
-    its = np.array(list(weights.values()), dtype=np.float32).reshape(-1, 1)
+    its = np.array(list(weights.values()), dtype=np.float32)[:, None]
     total = (its * number.astype(bool)).sum(axis=0)
     alphas = alpha * total.astype(bool)
     scale = alphas / np.where(total, total, np.float32(1))

@@ -109,6 +109,8 @@ def _meaning(code: str) -> str | None:
         if isinstance(node, ast.arguments):
             node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
             node.posonlyargs = node.kwonlyargs = []
+            node.defaults = [*node.defaults, *filter(None, node.kw_defaults)]
+            node.kw_defaults = []
         if isinstance(node, ast.FunctionDef):
             node.returns = None
         if isinstance(node, ast.Assign) and SPEED & {ast.unparse(of) for of in node.targets}:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -120,18 +121,19 @@ class Join:
     def read_passages(self, start: int, stop: int) -> Iterator[Passage]:
         """The passages of rows `start` to `stop` (exclusive, counted from 0), in corpus order."""
         place = self._places.block_before(start)
-        if place is None or start >= stop:
+        if place is None:
             return
         row, first, number, offset = place
+        rows = self._rows_from(first, number, offset)
+        for source, line in islice(rows, start - row, stop - row):
+            yield self._passage(source, line)
+
+    def _rows_from(self, first: int, number: int, offset: int) -> Iterator[tuple[_Source, Line]]:
+        """The rows of the corpus from a place in its file of this number on."""
         for source in self._sources[first : self._corpus_files]:
             for line in read_lines(source.plain, offset, number):
-                if source.rows.is_header(line):
-                    continue
-                if row >= stop:
-                    return
-                if row >= start:
-                    yield self._passage(source, line)
-                row += 1
+                if not source.rows.is_header(line):
+                    yield source, line
             number, offset = 1, 0
 
     def query_rows(self, docids: Sequence[str]) -> Iterator[tuple[GeneratedQueries, bytes]]:

@@ -158,6 +158,20 @@ def test_what_a_process_killed_at_the_very_end_left_inside_is_removed(tmp_path, 
     assert files(path) == {"data": b"x", "m.json": b"{}\n"}
 
 
+def test_two_that_tidy_at_once(tmp_path, monkeypatch):
+    leftovers = tmp_path / "leftovers.json"
+    leftovers.write_text('["lock", "blocks.jsonl", "plan.json", "work"]')
+
+    def read(path):
+        found = json.loads(path.read_text())
+        leftovers.unlink()  # the other was quicker
+        return found
+
+    monkeypatch.setattr(output, "read_json", read)
+    output.tidy(tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_the_old_folder_goes_even_if_replacing_it_was_broken_off(tmp_path):
     path = tmp_path / "out"
     (tmp_path / "out.old").mkdir()

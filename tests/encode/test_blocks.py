@@ -65,3 +65,15 @@ def test_one_vector_for_all_is_refused_unless_the_texts_are_one(encoder, write_j
     assert encode("w1 w2", "w1 w2") == [["0", "1"]]
     with pytest.raises(XqgError, match="all 2 passages from '0' on have the same vector"):
         encode("unknown", "words")
+
+
+def test_a_sum_that_is_no_number_is_refused(encoder, write_jsonl, tmp_path, monkeypatch):
+    corpus = write_jsonl("c.jsonl", [{"docid": "a", "text": "w1"}, {"docid": "b", "text": "w2"}])
+    rows = [{"docid": "b", "generated_queries": {"ar": ["w3"], "te": ["w4"]}}]
+    join = Join(corpus, [write_jsonl("q.jsonl", rows)], tmp_path)
+    monkeypatch.setattr(
+        encoder, "encode_generated_queries",
+        lambda texts: np.array([[np.nan if text == "w4" else 1] * 16 for text in texts]),
+    )  # fmt: skip
+    with pytest.raises(XqgError, match="'b'"):
+        list(encode_blocks(join, encoder, ["text"], 0, 2))
