@@ -36,6 +36,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|amp|lt|gt|quot|apos|nbs
 _BROKEN = "\ufffd"  # what stands for bytes that were no text
 _EDGE = " \t\ufeff\u200b\u200e\u200f\u2060\u00a0\u3000"
 _STOPS = ".．。｡।॥۔։።။!！…"
+_SAYS_NOTHING = f" ?？؟{_STOPS}"
 _CLOSERS = "\"'”’»)]）」』*_ "
 # Languages whose questions often end without a question mark, and in what.
 _ASKING = {
@@ -225,7 +226,7 @@ def _fault(found: Sequence[str], language: str, count: int, longest: int, questi
         return OTHER
     if any(map(is_code, found)):
         return "code"
-    if len({normalise(line) for line in found}) != count:
+    if len({normalise(line).rstrip(_SAYS_NOTHING) for line in found}) != count:
         return "twice the same"
     if any(len(line) > longest for line in found):
         return "too long"

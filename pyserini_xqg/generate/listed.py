@@ -24,15 +24,22 @@ _LABELS = (
 )  # fmt: skip
 _LABEL = "|".join(map(re.escape, sorted(_LABELS, key=len, reverse=True)))
 _HAN = "一二三四五六七八九十"
+# Letters in the order in which lists count by them; Persian spells out the first.
+_LETTERS = (
+    "abcdefghij", "абвгдежзик", "αβγδεζηθικ", "אבגדהוזחטי", "أبجدهوزحطي", "ابجدهوزحطي",
+    "가나다라마바사아자차", "アイウエオカキクケコ", "कखगघङचछजझञ", "কখগঘঙচছজঝঞ", "กขคงจฉชซ",
+)  # fmt: skip
+_ALEF = "الف"
+_LETTER = f"[{''.join(_LETTERS)}]|{_ALEF}"
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 _ORDINAL = f"(?:{'|'.join(_ORDINALS)})"
 _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 # Bold or italic, which ends again only where it begins.
 _STRONG, _AGAIN = r"(?P<strong>\*\*|__|\*)?", r"(?(strong)(?:\*\*|__|\*)?)"
-_CLOSING = r"(?:\\?[.．。)）\]】〕:：、]|[-–—](?=\s)|\uFE0F?\u20E3)+"
+_CLOSING = r"(?:\\?[.．。)）\]】〕:：、।|]|[-–—](?=\s)|\uFE0F?\u20E3)+"
 _NUMBERED = re.compile(
     rf"{_STRONG}[(（\[【〔#]?\s*(?:(?P<label>{_LABEL})\s*(?:no\.?|nr\.?|n[.º°]|№|[#.\-_])?\s*|第)?"
-    rf"(?P<number>\d{{1,3}}|[①-⑳❶-❿⓵-⓾]|[{_HAN}](?=[、.．：:])|[a-jA-J](?=[.)])|[ivx]{{1,4}}(?=[.)])|{_ORDINAL}(?=[:：]|\s+question|\s+query))"
+    rf"(?P<number>\d{{1,3}}|[¹²³⁴-⁹]|[①-⑳❶-❿⓵-⓾]|[{_HAN}](?=[、.．：:])|(?:{_LETTER})(?=[.)）])|[ivx]{{1,4}}(?=[.)])|{_ORDINAL}(?=[:：]|\s+question|\s+query))"
     rf"(?:(?<=\d)[问問题題]|(?<=[a-z])\s+(?:question|query))?"
     rf"(?P<closing>\s*{_AGAIN}\s*{_CLOSING}{_AGAIN}|\s*{_AGAIN}(?=\s)|(?<=[①-⓾]))\s*",
     re.IGNORECASE,
@@ -251,7 +258,8 @@ def _value(number: str) -> int:
     if number.lower() in _ROMAN and number.lower() not in ("c", "d"):
         return _ROMAN.index(number.lower()) + 1
     if number.isalpha():
-        return ord(number.lower()) - ord("a") + 1 if len(number) == 1 else -1
+        letter = _ALEF[0] if number == _ALEF else number.lower()
+        return next((of.index(letter) + 1 for of in _LETTERS if letter in of), -1)
     return round(unicodedata.numeric(number, -1.0))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_NAMES = r"(?:seed:)?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad)"
+_NAMES = r"(?:seed:)?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad"
+_NAMES += r"|(?:reasoning|thinking|thought)[_-](?:content|process)|chain[_-]of[_-]thought)"
 # Of DeepSeek, Qwen and most others; Mistral; Kimi; Cohere, Sky-T1; Gemma.
 _OPENS = re.compile(
     rf"<{_NAMES}(?:\s[^<>]*)?>|\[think\]|◁think▷|<\|(?:start_thinking|begin_of_thought)\|>"
@@ -67,7 +68,7 @@ _INLINE = re.compile(
 # Lines of programs and tables: a row, a command of LaTeX, an assignment, a call, strings one after
 # the other; and what ends a line elsewhere, behind a question.
 _CODE = re.compile(
-    r"\|.*\|\Z|\\(?:begin|end|item)\b|\w+\s*=\s*[\[({\"'“]|\w+\(\s*[\"'].*[\"']\s*\);?\Z"
+    r"\||\\(?:begin|end|item|boxed|text\w*)\b|\d{1,3}[,;]\s*[\"“].*[\"”]\Z|\w+\s*=\s*[\[({\"'“]|\w+\(\s*[\"'].*[\"']\s*\);?\Z"
     r"|[\"“].*[\"”],\s*(?:[\"“]|//|#)|(?:id|no|nr|number|#)[,;|]\w|.*[?？؟]\s*(?:<br\s*/?>|\\n)",
     re.IGNORECASE,
 )

@@ -23,9 +23,17 @@ _SAID = (
     r"maalesef", r"maaf\b", r"saya tidak (?:bisa|dapat)", r"xin lỗi", r"tôi không thể", r"samahani",
     r"siwezi", r"извините", r"к сожалению", r"простите", r"я не могу", r"на жаль", r"вибачте",
     r"съжалявам", r"λυπάμαι", r"δυστυχώς", r"عذر", r"آسف", r"أعتذر", r"لا أستطيع", r"لا يمكنني",
-    r"متاسف", r"معذرت", r"סליחה", r"מצטער", r"אני לא יכול", r"क्षमा", r"माफ", r"मुझे खेद", r"দুঃখিত",
-    r"క్షమించ", r"மன்னிக்க", r"ขออภัย", r"ขอโทษ", r"申し訳", r"すみません", r"残念ながら", r"抱歉",
-    r"很抱歉", r"对不起", r"對不起", r"我无法", r"我不能", r"죄송", r"미안",
+    r"مت[اأ]سف", r"معذرت", r"معاف", r"بښنه", r"סליחה", r"מצטער", r"אני לא יכול", r"क्षमा", r"माफ",
+    r"मुझे खेद", r"দুঃখিত", r"క్షమించ", r"மன்னிக்க", r"ขออภัย", r"ขอโทษ", r"申し訳",
+    r"すみません", r"残念ながら", r"抱歉", r"很抱歉", r"对不起", r"對不起", r"我无法", r"我不能",
+    r"죄송", r"미안", r"ይቅርታ", r"တောင်းပန်", r"ဝမ်းနည်း", r"(?:សូម|សុំ|ខ្ញុំសុំ)(?:អភ័យ)?ទោស",
+    r"માફ", r"ਮਾਫ", r"ക്ഷമിക്ക", r"ಕ್ಷಮಿಸ", r"(?:ẹ |e )?m[aá] b[ií]n[uú]\b",
+    r"mi (?:ò|o) l[eè]\b", r"yi ha[kƙ]uri", r"ba zan iya\b", r"ndo\b", r"enwegh[iị] m ike",
+    r"uxolo\b", r"ngiyaxolisa", r"angikwazi", r"mbabarira", r"sinshobora", r"waan ka xumahay",
+    r"raalli", r"më vjen keq", r"nuk mund", r"atsipraš", r"atvaino", r"diemžēl", r"vabandust",
+    r"kahjuks", r"žao mi je", r"nažalost", r"žal\b", r"oprostite", r"жао ми је", r"нажалост",
+    r"omlouvám", r"elnézést", r"kechirasiz", r"uzr\b", r"paumanhin", r"pasensya", r"hindi ko\b",
+    r"undskyld", r"unnskyld",
 )  # fmt: skip
 _REFUSAL = re.compile("|".join(_SAID), re.IGNORECASE)
 _QUESTION_MARKS = "?？؟՞፧⁇⁈⁉\u037e¿"

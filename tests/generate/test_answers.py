@@ -66,6 +66,9 @@ def test_the_first_answer(said, query):
         "\\item Where is it?\n\\item How old is it?",
         "| 1 | Where is it? |\n| 2 | How old is it? |",
         'q1 = "Where is it?"\nq2 = "How old is it?"',
+        '1,"Where is it?"\n2,"How old is it?"',
+        "\\boxed{Where is it?}\n\\boxed{How old is it?}",
+        "| Where is it?\n| How old is it?",
     ],
 )
 def test_lines_of_a_program_are_no_queries(answer):
@@ -208,10 +211,35 @@ TWO = ["Who tuned the organ's pipes?", "When was the organ built?"]
         "<answer>{}\n{}</answer>", "Assistant: {}\n{}", "Final answer:\n{}\n{}",
         "{}\n{}\n\nNote: both are answered by the passage.", "```\n{}\n```\n```\n{}\n```",
         '[{{"id": 1, "question": "{}"}}, {{"id": 2, "question": "{}"}}]', '["{}"]\n["{}"]',
+        "¹ {}\n² {}", "No | Question\n---|---\n1 | {}\n2 | {}",
+        "<reasoning_content>Well?</reasoning_content>\n{}\n{}", "१। {}\n२। {}", "१) {}\n२) {}",
+        "а) {}\nб) {}", "α. {}\nβ. {}", "أ. {}\nب. {}", "الف) {}\nب) {}", "א. {}\nב. {}",
+        "가. {}\n나. {}", "ア. {}\nイ. {}", "(क) {}\n(ख) {}", "ক) {}\nখ) {}", "ก. {}\nข. {}",
     ],
 )  # fmt: skip
 def test_other_forms_of_lists(form):
     assert parse_answer(form.format(*TWO), "en", 2) == TWO
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "متأسفم، نمی‌توانم در این مورد کمک کنم.", "Ma binu, mi o le ran o lowo.",
+        "ይቅርታ፣ መርዳት አልችልም።", "Yi hakuri, ba zan iya taimakawa ba.",
+        "Ndo, enweghị m ike inye aka.", "Mbabarira, sinshobora.",
+        "Uxolo, angikwazi ukusiza ngalokho.", "တောင်းပန်ပါတယ်၊ ကျွန်တော် ကူညီလို့ မရပါဘူး။",
+        "សូមទោស ខ្ញុំមិនអាចជួយបានទេ។", "Žao mi je, ne mogu pomoći.", "Paumanhin, hindi ko kaya.",
+    ],
+)  # fmt: skip
+def test_refusals_in_the_language_that_was_asked_for(line):
+    assert parse_answer(line, "en", 1, questions=False) == "refusal"
+    assert first_answer(line, "en") == ""
+
+
+def test_a_space_before_the_mark_makes_no_other_question():
+    assert parse_answer("Qui l'a fait ?\nQui l'a fait?", "fr", 2) == "twice the same"
+    different = ["What is C++?", "What is C?"]
+    assert parse_answer("\n".join(different), "en", 2) == different
 
 
 @pytest.mark.parametrize(
