@@ -31,7 +31,8 @@ def make_trainer(
     Raises
     ------
     XqgError
-        For a model that is not there or not of the T5 family, or a device that is not there.
+        For a model that is not there, is not of the T5 family or sees tokens that it is to predict,
+        or a device that is not there.
     """
     from transformers import (
         DataCollatorForSeq2Seq,
@@ -56,6 +57,7 @@ def make_trainer(
         )
     tokenizer = load_tokenizer(named)
     model = load_model(named, SEQ2SEQ, tokenizer).float()
+    check_order(model, settings.model)
     trainer = Seq2SeqTrainer(
         model=model,
         args=arguments,
@@ -68,6 +70,33 @@ def make_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, tokenizer
+
+
+def check_order(model: Any, name: str) -> None:
+    """Refuse a decoder that reads on while it learns, as umT5's does in transformers 5.17.
+
+    Its loss falls all the same, and it generates nothing of use.
+
+    Raises
+    ------
+    XqgError
+        If a later token changes the logits before it.
+    """
+    import torch
+    import transformers
+
+    model.eval()
+    prompt = torch.tensor([[3, 4, 5]])
+    with torch.inference_mode():
+        one, other = (
+            model(input_ids=prompt, decoder_input_ids=torch.tensor([[0, 3, last]])).logits[0, :2]
+            for last in (4, 5)
+        )
+    if not torch.allclose(one, other, atol=1e-4 * float(one.abs().max())):
+        raise XqgError(
+            f"--model {name}: its decoder sees the tokens that it is to predict, as transformers "
+            f"{transformers.__version__} computes it; install another version of transformers"
+        )
 
 
 class Examples:

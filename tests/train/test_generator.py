@@ -15,7 +15,7 @@ from pyserini_xqg.train.__main__ import main
 from pyserini_xqg.train.generator import train_generator
 from pyserini_xqg.train.pairs import Pair
 from pyserini_xqg.train.resume import last_checkpoint
-from pyserini_xqg.train.seq2seq import Examples, make_trainer, token_mean
+from pyserini_xqg.train.seq2seq import Examples, check_order, make_trainer, token_mean
 from pyserini_xqg.train.settings import PRESETS, GeneratorSettings
 
 PASSAGES = [f"w{4 * i} w{4 * i + 1} w{4 * i + 2} w{4 * i + 3}" for i in range(8)]
@@ -248,6 +248,24 @@ def test_models_that_cannot_be_trained_are_refused(model_dir, pairs, tmp_path):
         train(pairs, tmp_path / "out", settings(str(model_dir)))
     with pytest.raises(XqgError, match="no such model folder: /nowhere/m; .*, with --model"):
         train(pairs, tmp_path / "other", settings("/nowhere/m"))
+
+
+@pytest.mark.parametrize("family", ["t5", "mt5", "umt5"])
+def test_a_decoder_that_sees_what_it_is_to_predict_is_refused(family, tmp_path):
+    from transformers import AutoModelForSeq2SeqLM
+
+    model = AutoModelForSeq2SeqLM.from_pretrained(make_t5(tmp_path, model_type=family))
+    model.set_attn_implementation("eager")  # causal in all versions of transformers
+    check_order(model, "m")
+    forward = model.decoder.block[0].layer[0].SelfAttention.forward
+
+    def all_seen(states, *args, **given):
+        name = "mask" if "mask" in given else "attention_mask"
+        return forward(states, *args, **{**given, name: 0 * given[name]})
+
+    model.decoder.block[0].layer[0].SelfAttention.forward = all_seen
+    with pytest.raises(XqgError, match="--model m: its decoder sees the tokens that it is to pred"):
+        check_order(model, "m")
 
 
 def test_a_half_written_checkpoint_is_removed(tmp_path):
