@@ -24,19 +24,21 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from machine import Peaks, Timed, describe, median, peaks, processor, timed
 
+from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.demo import XQG_MINI
 from pyserini_xqg.encoder.spec import SPEC_FILE
 
 VOCABULARY = 119_547
 WORD_PIECES = 16_000  # of the tokenizer: two pieces a word, as BERT has in these languages
 LENGTHS = {"queries": 32, "passages": 128}  # as published
+ONE = "Pyserini AutoQueryEncoder, one by one"
 PADDED = "published pipeline, padded, batch 128"
 DOCUMENT = "Pyserini AutoDocumentEncoder, batch 64"
 SENTENCES = "sentence-transformers"
@@ -113,15 +115,10 @@ def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:
     from pyserini_xqg.encoder.encoder import Encoder
     from pyserini_xqg.encoder.spec import EncoderSpec
 
-    prepare()
-    from pyserini.encode import AutoDocumentEncoder, AutoQueryEncoder
-
     name, device, length = str(folder), given.device, LENGTHS[kind]
     plain = EncoderSpec.resolve(name)
     prefix = plain.query_prefix if kind == "queries" else plain.passage_prefix
     stock = {"device": device, "pooling": plain.pooling, "l2_norm": plain.l2_norm}
-    query, document = AutoQueryEncoder(name, **stock), AutoDocumentEncoder(name, **stock)
-    document.model.eval()
     tokenizer = AutoTokenizer.from_pretrained(name)
 
     def pooled(hidden: Any, mask: Any) -> Any:
@@ -149,13 +146,26 @@ def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:
 
         return encode
 
-    def batched(texts: list[str]) -> Any:
-        parts = [texts[start : start + 64] for start in range(0, len(texts), 64)]
-        prefixed = [[prefix + text for text in part] for part in parts]
-        return np.concatenate([document.encode(part, max_length=length) for part in prefixed])
+    def batched() -> Encode:
+        prepare()  # a machine of GPUs may have no Java, which Pyserini needs to be imported
+        from pyserini.encode import AutoDocumentEncoder
 
-    def one_by_one(texts: list[str]) -> Any:
-        return np.array(
+        document = AutoDocumentEncoder(name, **stock)
+        document.model.eval()
+
+        def encode(texts: list[str]) -> Any:
+            parts = [texts[start : start + 64] for start in range(0, len(texts), 64)]
+            prefixed = [[prefix + text for text in part] for part in parts]
+            return np.concatenate([document.encode(part, max_length=length) for part in prefixed])
+
+        return encode
+
+    def one_by_one() -> Encode:
+        prepare()
+        from pyserini.encode import AutoQueryEncoder
+
+        query = AutoQueryEncoder(name, **stock)
+        return lambda texts: np.array(
             [query.encode(prefix + text, max_length=length) for text in texts[:ONE_BY_ONE]]
         )
 
@@ -182,9 +192,9 @@ def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:
         return engine.query if kind == "queries" else engine.passage
 
     makers: dict[str, tuple[str, Callable[[], Encode]]] = {
-        "Pyserini AutoQueryEncoder, one by one": ("float32", lambda: one_by_one),
+        ONE: ("float32", one_by_one),
         PADDED: ("float32", lambda: padded("float32")),
-        DOCUMENT: ("float32", lambda: batched),
+        DOCUMENT: ("float32", batched),
     }
     if e5:
         makers[SENTENCES] = "float32", lambda: sentences("torch")
@@ -204,7 +214,7 @@ def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:
     for title, (precision, make) in makers.items():
         try:
             table[title] = Way(precision, make())
-        except ImportError as error:
+        except (ImportError, XqgError) as error:
             print(f"{title}: not here ({next(iter(str(error).strip().splitlines()), '')})")
     return table
 
@@ -231,7 +241,7 @@ def rates(table: dict[str, Way], some: list[str]) -> dict[str, Timed]:
     taken: dict[str, list[Timed]] = {name: [] for name in table}
     for _ in range(given.repeat):
         for name, way in table.items():
-            rows = min(len(some), ONE_BY_ONE) if "one by one" in name else len(some)
+            rows = min(len(some), ONE_BY_ONE) if name == ONE else len(some)
             of = timed(lambda way=way: way.encode(some))
             taken[name].append(Timed(of.wall / rows, of.cpu / rows))
     return {name: median(of) for name, of in taken.items()}
@@ -256,15 +266,16 @@ def bench(folder: Path, kind: str, texts: list[str], machine: Peaks, title: str,
     heads = ["wall: /s", "CPU: /s", "x padded", "x AutoDoc", "x sentence", "of peak"]
     print(f"{'':<52}" + "".join(f"{head:>11}" for head in heads) + f"{'least cosine':>14}")
     right = True
-    first = next(iter(found.values()))
+    first = found[PADDED]
     for name, way in table.items():
-        cosine = least_cosine(first, found[name][: len(first)])
+        cosine = least_cosine(first[: len(found[name])], found[name])
         failed = cosine < PASSES[way.precision]
         right &= not failed
-        cells = [f"{1 / taken[name].wall:.1f}", f"{1 / taken[name].cpu:.1f}",
-                 f"{taken[PADDED].cpu / taken[name].cpu:.2f}",
-                 f"{taken[DOCUMENT].cpu / taken[name].cpu:.2f}",
-                 f"{taken[SENTENCES].cpu / taken[name].cpu:.2f}" if SENTENCES in taken else "",
+        ratios = [
+            f"{cost(taken[peer]) / cost(taken[name]):.2f}" if peer in taken else ""
+            for peer in (PADDED, DOCUMENT, SENTENCES)
+        ]
+        cells = [f"{1 / taken[name].wall:.1f}", f"{1 / taken[name].cpu:.1f}", *ratios,
                  part_of_peak(each, taken[name], way.precision, machine)]  # fmt: skip
         print(f"{name:<52}" + "".join(f"{cell:>11}" for cell in cells)
               + f"{cosine:>14.6f}{'  WRONG' if failed else ''}")  # fmt: skip
@@ -281,6 +292,11 @@ def tokenising(folder: Path, kind: str, texts: list[str]) -> None:
     print(f"making tokens of them: {1e6 * each:.0f} CPU µs a text")
 
 
+def cost(taken: Timed) -> float:
+    """What ways are compared by: CPU seconds, as others may be at work, and wall on a GPU."""
+    return taken.cpu if given.device == "cpu" else taken.wall
+
+
 def part_of_peak(each: float, taken: Timed, precision: str, machine: Peaks) -> str:
     """Operations a second against the machine's own: CPU seconds; on a GPU wall, and its peak."""
     if given.device != "cpu":
@@ -288,6 +304,18 @@ def part_of_peak(each: float, taken: Timed, precision: str, machine: Peaks) -> s
         return f"{100 * each / taken.wall / 1e12 / peak:.1f} %" if peak else ""
     peak = machine.int8 if precision == "int8" else machine.float32
     return f"{100 * each / taken.cpu / peak:.0f} %" if peak and precision != "bfloat16" else ""
+
+
+def drawn(draw: random.Random, texts: list[str], number: int) -> list[str]:
+    """So many in a random order, as often as it takes: a GPU needs more than there are."""
+    return draw.sample(texts * -(-number // len(texts)), number)
+
+
+def version_of(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not here"
 
 
 def device_name() -> str:
@@ -302,17 +330,20 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     questions, passages = read_questions(given.data), read_passages()
     draw = random.Random(0)
-    some = draw.sample(questions, min(given.texts, len(questions)))
-    fewer = draw.sample(passages, min(max(1, given.texts // 4), len(passages)))
+    some = drawn(draw, questions, given.texts)
+    fewer = drawn(draw, passages, max(1, given.texts // 4))
     libraries = ("torch", "transformers", "pyserini", "onnxruntime", "sentence-transformers")
     print(
         f"{processor()}, {given.threads} thread(s), {device_name()}; Python "
         f"{platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in libraries)
+        + ", ".join(f"{name} {version_of(name)}" for name in libraries)
     )
     machine = peaks(given.threads)
     print(describe(machine))
-    print(f"medians of {given.repeat} interleaved repetitions; ratios and parts of CPU seconds")
+    seconds = "CPU" if given.device == "cpu" else "wall"
+    print(
+        f"medians of {given.repeat} interleaved repetitions; ratios and parts of {seconds} seconds"
+    )
     right = True
     with tempfile.TemporaryDirectory(dir=given.work) as work:
         make_model(Path(work), questions, given.layers)
