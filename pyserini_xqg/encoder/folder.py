@@ -45,6 +45,11 @@ _ARGUMENTS = {
     "processor_kwargs": _OF_LOADING | {"use_fast"},
     "processing_kwargs": set(),
 }
+#: Models of two halves of which sentence-transformers takes the encoder, as we do of all.
+_ENCODERS = {
+    "blenderbot", "blenderbot-small", "longt5", "m2m_100", "marian", "mt5", "pegasus", "pegasus_x",
+    "prophetnet", "switch_transformers", "t5", "t5gemma", "t5gemma2", "udop", "umt5",
+}  # fmt: skip
 #: Lengths above this stand for "no limit" in tokenizers' files.
 _NO_LIMIT = 1_000_000
 
@@ -126,7 +131,13 @@ def read_folder(folder: Path) -> Folder:
     layers = tuple(_layer(folder / place) for kind, place in modules if kind == "Dense")
     lower_case = _of_transformer(transformer / "sentence_bert_config.json")
     unread = None if mode in _POOLINGS else f"{pooling}: pooling {mode}"
-    if not _is_of_size(_object(pooling), transformer):
+    config = _object(transformer / "config.json") if (transformer / "config.json").is_file() else {}
+    if config.get("is_encoder_decoder") is True and config.get("model_type") not in _ENCODERS:
+        raise XqgError(
+            f"{transformer}: of a {config.get('model_type')} sentence-transformers pools what the "
+            "decoder makes, which is not computed here: encode with it, or take another model"
+        )
+    if not _is_of_size(_object(pooling), config):
         unread = f"{pooling}: pooling of another model's vectors, by their size,"
     return Folder(transformer, settings, layers, lower_case, unread)
 
@@ -175,10 +186,8 @@ def _pooling_mode(path: Path, *, prompted: bool) -> str:
     return " and ".join(map(str, modes))
 
 
-def _is_of_size(pooling: Mapping[str, Any], transformer: Path) -> bool:
+def _is_of_size(pooling: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     """Whether a pooling is of vectors as long as the model's, where both say their size."""
-    path = transformer / "config.json"
-    config = _object(path) if path.is_file() else {}
     said = pooling.get("word_embedding_dimension") or pooling.get("embedding_dimension")
     sizes = [config[key] for key in ("hidden_size", "d_model", "dim", "n_embd") if config.get(key)]
     return not said or not sizes or said in sizes

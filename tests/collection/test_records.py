@@ -31,6 +31,7 @@ def line(**row):
          Passage("-1018987027025691298", "", "b")),
         ({"id": "x", "contents": "a\nb"}, TITLED, Passage("x", "a", "b")),
         ({"id": "x", "contents": "a\nb\n"}, TITLED, Passage("x", "a", "b")),
+        ({"id": "x", "contents": "a\n"}, TITLED, Passage("x", "a", "")),
         ({"id": "x", "contents": "a\tb"}, PassageFormat(("title", "text"), delimiter="\t"),
          Passage("x", "a", "b")),
         ({"key": "x", "text": None}, PassageFormat(docid_field="key"), Passage("x", "", "")),
@@ -122,6 +123,11 @@ def test_queries_of_the_public_data_set():
 def test_broken_queries(queries, message):
     with pytest.raises(XqgError, match=message):
         parse_queries(line(docid="a", generated_queries=queries), "q.jsonl:4")
+
+
+def test_an_object_under_another_name_is_no_query_by_language():
+    with pytest.raises(XqgError, match="q.jsonl:4: expected 'generated_queries' to be an object"):
+        parse_queries(line(docid="a", predicted_queries={"te": ["q"]}), "q.jsonl:4")
 
 
 @pytest.mark.parametrize("score", [10**400, float("nan"), True, "1"])

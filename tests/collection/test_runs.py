@@ -166,3 +166,9 @@ def test_a_broken_row_of_the_corpus(write):
     path = write('{"docid": "1", "text": "a"}\n{"docid": "2"}\n', "corpus.jsonl")
     with pytest.raises(XqgError, match="corpus.jsonl:2: no field"):
         read_passages(path, {"1"})
+
+
+def test_a_run_in_folders_that_are_not_there_yet(tmp_path):
+    path = tmp_path / "of" / "mine" / "a.run"
+    write_run(path, {"1": [Hit("d", 1.0)]}, "t")
+    assert read_run(path) == {"1": [Hit("d", 1.0)]}

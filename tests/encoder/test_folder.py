@@ -197,6 +197,8 @@ REFUSED = [
      "default_prompt_name 'x' is none of its prompts"),
     (lambda f: odd.change_json(f / "config_sentence_transformers.json", truncate_dim=4),
      "truncate_dim, the start of each vector alone, is not computed"),
+    (lambda f: odd.change_json(f / "config.json", is_encoder_decoder=True, model_type="bart"),
+     "of a bart sentence-transformers pools what the decoder makes"),
     (of_transformer(config_args={"num_hidden_layers": 1}), "config_args num_hidden_layers is not"),
     (of_transformer(config_kwargs={"vocab_size": 1}), "config_kwargs vocab_size is not computed"),
     (of_transformer(model_args={"pruned": 1}), "model_args pruned is not computed"),
