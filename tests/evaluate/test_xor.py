@@ -173,6 +173,19 @@ def test_short_and_missing(files, capsys):
     assert "coverage 50.0 % (1 unanswered)" in capsys.readouterr().out
 
 
+def test_one_token_may_be_all_that_is_read(files, capsys):
+    main(command(files, budget="1"))
+    assert "R@1t (not official)" in capsys.readouterr().out
+    with pytest.raises(XqgError, match="--budget 0: expected at least 1 token"):
+        main(command(files, budget="0"))
+
+
+def test_texts_are_asked_for(files, capsys):
+    with pytest.raises(SystemExit):
+        main(["xor", "--gold", str(files[2])])
+    assert "one of the arguments --run --predictions is required" in capsys.readouterr().err
+
+
 def test_a_run_and_a_corpus_that_do_not_fit(files):
     files[0].write_text("te-1 Q0 nowhere 1 2.0 t\n")
     with pytest.raises(XqgError, match=r"1 docid\(s\) are not in .*c\.jsonl, e.g. 'nowhere'"):

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,11 +94,8 @@ def score_xor(
             raise XqgError(f"question {prediction.qid!r} is not in the gold file")
         if not question.answers:
             continue
-        tokens: list[str] = []
-        for text in prediction.texts:
-            tokens += tokenize(text)
-            if len(tokens) >= max(budgets):
-                break
+        in_turn = chain.from_iterable(map(tokenize, prediction.texts))
+        tokens = list(islice(in_turn, max(budgets)))  # no text is made into tokens for nothing
         for budget in budgets:
             short[budget] += len(tokens) < budget
             read = " ".join(tokens[:budget])
