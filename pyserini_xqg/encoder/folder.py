@@ -30,6 +30,11 @@ _DENSE_KEYS = {
     "in_features", "out_features", "bias", "activation_function", "module_input_name",
     "module_output_name", "use_residual",
 }  # fmt: skip
+#: What sentence-transformers saves of a transformer: of all kinds under the first name by now.
+_SAVED = tuple(
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
 _OF_LOADING = {
     "attn_implementation", "cache_dir", "device_map", "dtype", "local_files_only",
     "low_cpu_mem_usage", "torch_dtype", "trust_remote_code", "use_safetensors",
@@ -125,11 +130,12 @@ def read_folder(folder: Path) -> Folder:
     pooling = folder / places["Pooling"] / "config.json"
     prompts = _prompts(folder)
     mode = _pooling_mode(pooling, prompted=any(prompts.values()))
-    settings = {"l2_norm": normalised, **_lengths(transformer), **prompts}
+    path = next((path for name in _SAVED if (path := transformer / name).is_file()), None)
+    saved = _object(path) if path else {}
+    settings = {"l2_norm": normalised, **_lengths(path, saved, transformer), **prompts}
     if mode in _POOLINGS:
         settings["pooling"] = _POOLINGS[mode]
     layers = tuple(_layer(folder / place) for kind, place in modules if kind == "Dense")
-    lower_case = _of_transformer(transformer / "sentence_bert_config.json")
     unread = None if mode in _POOLINGS else f"{pooling}: pooling {mode}"
     config = _object(transformer / "config.json") if (transformer / "config.json").is_file() else {}
     if config.get("is_encoder_decoder") is True and config.get("model_type") not in _ENCODERS:
@@ -139,12 +145,12 @@ def read_folder(folder: Path) -> Folder:
         )
     if not _is_of_size(_object(pooling), config):
         unread = f"{pooling}: pooling of another model's vectors, by their size,"
-    return Folder(transformer, settings, layers, lower_case, unread)
+    _check_arguments(path, saved)
+    return Folder(transformer, settings, layers, saved.get("do_lower_case") is True, unread)
 
 
-def _of_transformer(path: Path) -> bool:
-    """Whether texts are lowercased first; what else is loaded otherwise than it was saved stops."""
-    saved = _object(path) if path.is_file() else {}
+def _check_arguments(path: Path | None, saved: Mapping[str, Any]) -> None:
+    """Refuse a transformer that is to be loaded, or called, otherwise than it was saved."""
     for name, harmless in _ARGUMENTS.items():
         values = saved.get(name) or {}
         if wrong := sorted(set(values) - harmless if isinstance(values, dict) else {str(values)}):
@@ -152,7 +158,6 @@ def _of_transformer(path: Path) -> bool:
                 f"{path}: {name} {', '.join(wrong)} is not computed here: load it with "
                 "sentence-transformers, save its transformer so, and take that out of this file"
             )
-    return saved.get("do_lower_case") is True
 
 
 def _modules(listing: Path) -> list[tuple[str, str]]:
@@ -193,10 +198,8 @@ def _is_of_size(pooling: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     return not said or not sizes or said in sizes
 
 
-def _lengths(transformer: Path) -> dict[str, int]:
+def _lengths(path: Path | None, saved: Mapping[str, Any], transformer: Path) -> dict[str, int]:
     """The most tokens of a query and of a passage."""
-    path = transformer / "sentence_bert_config.json"
-    saved = _object(path) if path.is_file() else {}
     tokenizer = transformer / "tokenizer_config.json"
     for name in ("max_seq_length", "query_length", "document_length"):
         value = saved.get(name)

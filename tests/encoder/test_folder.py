@@ -109,6 +109,17 @@ def test_texts_are_lowercased_where_the_folder_says_so(model_dir, tmp_path):
     assert np.array_equal(encoder.encode_queries(["W1 W2"]), encoder.encode_queries(["w1 w2"]))
 
 
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta", "xlnet"])
+def test_what_older_folders_call_the_transformers_settings(model_dir, tmp_path, kind):
+    theirs = odd.sentence_transformer(model_dir, tmp_path / "st", length=64)
+    saved = tmp_path / f"st/sentence_{kind}_config.json"
+    (tmp_path / "st/sentence_bert_config.json").unlink()
+    saved.write_text('{"max_seq_length": 4, "do_lower_case": true}')
+    theirs.max_seq_length = 4
+    found = ours(tmp_path / "st").encode_queries(["W1 w2 w3"])
+    assert found == pytest.approx(theirs.encode(["w1 w2 w3"]), abs=1e-5)
+
+
 def test_where_each_setting_comes_from(model_dir, tmp_path):
     folder = tmp_path / "st"
     odd.sentence_transformer(model_dir, folder, prompts={"query": "w50 "})
