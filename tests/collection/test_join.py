@@ -247,6 +247,26 @@ def test_queries_that_change_under_our_hands(write_jsonl, work, other):
     join.close()
 
 
+def test_the_line_of_a_row_is_its_own_or_what_ours_would_be(write_jsonl, tmp_path, work):
+    corpus = write_jsonl("c.jsonl", [{"docid": "a", "text": "t"}])
+    ours, plain = tmp_path / "ours.jsonl", tmp_path / "plain.jsonl"
+    ours.write_text('{"docid":  "a","generated_queries":{"te":["నది"]},  "by": "\\u0c28"}\n')
+    plain.write_text('{"docid": "a", "predicted_queries": ["నగరం"], "lang": "te", "by": "నా"}\n')
+    join = Join(corpus, [ours, plain], work)
+    (_, first), (_, second) = join.query_rows(["a"])
+    assert first == ours.read_bytes()
+    assert second.decode() == ('{"docid": "a", "by": "నా", "generated_queries": {"te": ["నగరం"]}}\n')
+
+
+def test_samples_are_the_first_with_words(write_jsonl, work):
+    texts = ["", " ", "one two", "three"]
+    corpus = [{"docid": str(i), "text": text} for i, text in enumerate(texts)]
+    rows = [{"docid": "1", "generated_queries": {"te": [" "], "fi": [" ", "first", "second"]}},
+            {"docid": "2", "generated_queries": {"te": ["third"], "fi": ["fourth"]}}]  # fmt: skip
+    join = Join(write_jsonl("c.jsonl", corpus), [write_jsonl("q.jsonl", rows)], work)
+    assert join.samples == {"und": "one two", "te": "third", "fi": "first"}
+
+
 def test_queries_count_once(write_jsonl, work, tmp_path):
     corpus = write_jsonl("c.jsonl", [{"docid": "1", "text": "t"}])
     queries = write_jsonl("q.jsonl", [{"docid": "1", "generated_queries": {"te": ["q"]}}])
