@@ -80,15 +80,16 @@ ENCODER = {"pooling": "mean", "l2_norm": True, "max_length": 64, "query_model": 
 
 def in_its_folder(name: str, read: Callable[[Path], object], path: Path) -> None:
     """Read a model's folder whose file of this name is the input, the others as they should be."""
-    with tempfile.TemporaryDirectory() as work:
+    folder = path.parents[1] / f"folder-{path.name}"
+    if not folder.exists():  # once: all but the input stays as it is
         for other, content in FOLDER.items():
-            (Path(work) / other).parent.mkdir(exist_ok=True)
-            (Path(work) / other).write_text(json.dumps(content))
-        (Path(work) / name).write_bytes(path.read_bytes())
-        try:
-            read(Path(work))
-        except XqgError as error:
-            raise XqgError(f"{path}: {error}") from None
+            (folder / other).parent.mkdir(parents=True, exist_ok=True)
+            (folder / other).write_text(json.dumps(content))
+    (folder / name).write_bytes(path.read_bytes())
+    try:
+        read(folder)
+    except XqgError as error:
+        raise XqgError(f"{path}: {error}") from None
 
 
 def resolve(folder: Path) -> None:
