@@ -209,10 +209,6 @@ def _mean(
     scale = alphas / np.where(total, total, np.float32(1))
     shares = scale * its / np.where(number, number, np.float32(1))
     fused: Vectors = (np.float32(1) - alphas)[:, None] * passages
-    part = np.empty_like(fused)
-    for share, language in zip(shares, weights, strict=True):
-        if language in sums:
-            fused += np.multiply(share[:, None], sums[language], out=part)
     if virtual.predictions:
         expected = {
             language: share * virtual.mu
@@ -220,6 +216,10 @@ def _mean(
             if language in virtual.predictions
         }
         virtual.add_to(fused, expected)
+    part = np.empty_like(fused)
+    for share, language in zip(shares, weights, strict=True):
+        if language in sums:
+            fused += np.multiply(share[:, None], sums[language], out=part)
     return fused
 
 

@@ -85,8 +85,10 @@ def at_hand(sums_of: Callable[[str], MapSums], store: Store) -> Callable[[str], 
 def _having(store: Store, language: str, step: int) -> NDArray[np.int64]:
     """The passages with queries of every so many-th block."""
     having = [np.zeros(0, np.int64)]
-    for start in range(0, store.passages, BLOCK * step):
-        rows = np.arange(start, min(start + BLOCK, store.passages))
+    blocks = np.arange(0, store.passages, BLOCK * step)
+    for start in range(0, len(blocks), BLOCK):
+        rows = np.add.outer(blocks[start : start + BLOCK], np.arange(BLOCK)).ravel()
+        rows = rows[rows < store.passages]
         having.append(rows[take_counts(store, rows, [language])[language] > 0])
     return np.concatenate(having)
 

@@ -9,7 +9,8 @@ product instead of one a language.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,67 +84,58 @@ class Predictions(Mapping[str, "Vectors"]):
         total : array, shape (n, d), float32
         shares : mapping of language to array, shape (n,), float32
         """
-        by_fold: dict[int, _Column] = {}
-        whole: dict[int, _Column] = {}
+        mapped = {}
         for code, share in shares.items():
-            maps = self._maps[code]
-            if maps is None:
+            of = self._maps[code]
+            if of is None:
                 total += share[:, None] * self._passages
-                continue
-            known = self._folds >= 0
-            if self._has is not None:
-                known &= self._has[code]
-            for columns, mine in ((by_fold, share * known), (whole, share * ~known)):
-                if id(maps) in columns:  # languages may share a map
-                    mine += columns[id(maps)].shares
-                columns[id(maps)] = _Column(maps, mine)
-        for columns, folds in ((by_fold, self._folds), (whole, np.full_like(self._folds, -1))):
-            self._add([of for of in columns.values() if of.shares.any()], folds, total)
-
-    def _add(self, columns: Sequence[_Column], folds: Folds, total: Vectors) -> None:
-        """Add what maps without these folds give the passages, each times its shares."""
-        if not columns:
+            else:
+                mapped[code] = of
+        if not mapped:
             return
-        shares = np.stack([of.shares for of in columns])
+        maps = list(dict.fromkeys(mapped.values()))  # languages may share one
+        whose = np.array([[of is one for of in mapped.values()] for one in maps], np.float32)
+        every = np.stack([shares[code] for code in mapped])
+        known = np.broadcast_to(self._folds >= 0, every.shape)
+        if self._has is not None:
+            known = known & np.stack([self._has[code] for code in mapped])
+        self._add(total, maps, whose @ (every * known), self._folds)
+        if not known.all():
+            self._add(total, maps, whose @ (every * ~known), np.full_like(self._folds, -1))
+
+    def _add(self, total: Vectors, maps: Sequence[FoldMaps], shares: Vectors, folds: Folds) -> None:
+        """Add what maps without these folds expect, each times the passages' shares."""
         for rows, alike in _pieces(shares, folds):
-            passages, its = self._passages.take(rows, axis=0), shares[:, rows]
-            fold = int(folds[rows[0]])
+            passages, its, fold = self._passages.take(rows, axis=0), shares[:, rows], folds[rows[0]]
             if alike:
-                weights, shift = self._added_up(columns, its[:, 0], fold)
+                weights, shift = self._added_up(maps, its[:, 0], fold)
                 found = passages @ weights
                 found += shift
             else:
-                found = its.T @ np.stack([of.maps.at(fold)[1] for of in columns])
-                for of, share in zip(columns, its, strict=True):
+                found = its.T @ np.array([of.at(fold)[1] for of in maps])
+                for of, share in zip(maps, its, strict=True):
                     number = np.count_nonzero(share)
                     # A view of all is cheaper than a copy of many.
                     used = slice(None) if 2 * number > len(share) else np.flatnonzero(share)
                     if number:
                         part = passages[used] * share[used, None]
-                        found[used] += part @ of.maps.at(fold)[0]
-            total[rows] += found
+                        found[used] += part @ of.at(fold)[0]
+            found += total.take(rows, axis=0)
+            total[rows] = found
 
-    def _added_up(self, columns: Sequence[_Column], shares: Vectors, fold: int) -> Affine:
+    def _added_up(self, of: Sequence[FoldMaps], shares: Vectors, fold: int) -> Affine:
         """The weights and the shift of maps together, each times its share."""
-        parts = [(of.maps, share) for of, share in zip(columns, shares, strict=True) if share]
-        key = fold, *((id(maps), float(share)) for maps, share in parts)
+        key = fold, shares.tobytes(), *of
         if key not in self._kept:
             if len(self._kept) >= _KEPT:  # the oldest makes room
                 del self._kept[next(iter(self._kept))]
-            weights, shift = (np.zeros_like(of) for of in parts[0][0].at(fold))
-            for maps, share in parts:
+            weights, shift = (np.zeros_like(part) for part in of[0].at(fold))
+            for maps, share in zip(of, shares, strict=True):
                 its_weights, its_shift = maps.at(fold)
                 weights += share * its_weights
                 shift += share * its_shift
             self._kept[key] = weights, shift
         return self._kept[key]
-
-
-class _Column(NamedTuple):
-    """What a map counts for each passage: shape ``(n,)``."""
-
-    maps: FoldMaps
-    shares: Vectors
 
 
 def _pieces(shares: Vectors, folds: Folds) -> Iterator[tuple[Rows, bool]]:
@@ -153,20 +145,22 @@ def _pieces(shares: Vectors, folds: Folds) -> Iterator[tuple[Rows, bool]]:
     Not by what is kept: a resumed run, which has nothing yet, must make the same bytes.
     """
     some = np.flatnonzero(shares.any(axis=0))
-    shares, keys = shares.take(some, axis=1), [folds[some]]
-    if len(shares) > 1 and (shares != shares[:, :1]).any():
-        factors = np.cumprod(np.full(len(shares), 6364136223846793005))  # Knuth's; it overflows
-        keys.insert(0, factors @ shares.view(np.int32))  # brings those that are the same together
-    order = np.lexsort(keys)
-    folds, shares, rows = keys[-1][order], shares.take(order, axis=1), some[order]
-    other = np.ones((2, len(rows)), bool)  # than the row before: fold, and either
-    other[0, 1:] = folds[1:] != folds[:-1]
-    other[1, 1:] = other[0, 1:] | (shares[:, 1:] != shares[:, :-1]).any(axis=0)
-    starts = np.flatnonzero(other[1])
-    sizes = np.diff(starts, append=len(rows))
-    alike = (sizes >= _WORTH) & (np.count_nonzero(shares[:, starts], axis=0) > 1)
-    cut = alike | other[0, starts]
-    cut[1:] |= alike[:-1]
-    cuts = starts[cut].tolist()
-    for start, stop, same in zip(cuts, [*cuts[1:], len(rows)], alike[cut].tolist(), strict=True):
-        yield rows[start:stop], same
+    shares, folds = shares.take(some, axis=1), folds[some]
+    groups = np.zeros(len(some), np.int64)
+    one = bool((shares == shares[:, :1]).all())
+    if not one:  # Knuth's factors, which overflow, make a number of them
+        groups = np.cumprod(np.full(len(shares), 6364136223846793005)) @ shares.view(np.int32)
+    order = np.lexsort((groups, folds))
+    folds, groups = folds[order], groups[order]
+    other = folds[1:] != folds[:-1]
+    cuts, alike = {0, len(order), *(np.flatnonzero(other) + 1).tolist()}, set()
+    starts = np.flatnonzero(np.concatenate([[True], other | (groups[1:] != groups[:-1])]))
+    many = np.flatnonzero(np.diff(starts, append=len(order)) >= _WORTH)
+    for start, stop in zip(starts[many], np.append(starts, len(order))[many + 1], strict=True):
+        first = shares[:, order[start], None]
+        if np.count_nonzero(first) > 1 and (one or (shares[:, order[start:stop]] == first).all()):
+            cuts |= {start, stop}
+            alike.add(start)
+    rows, bounds = some[order], sorted(cuts)
+    for start, stop in pairwise(bounds):
+        yield rows[start:stop], start in alike
