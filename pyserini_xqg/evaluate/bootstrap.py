@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 # Resamples drawn at once: a thousand clusters then take 8 MB, however many samples there are.
 _AT_ONCE = 1000
+# Draws that are kept: 40 MB, four times at most.
+_KEPT = 5_000_000
 
 
 def bootstrap_interval(
@@ -50,16 +57,28 @@ def bootstrap_interval(
         place = row[clusters[qid]], column[groups[qid] if groups else ""]
         totals[place] += score
         sizes[place] += 1
-    rng = np.random.default_rng(seed)
-    means = np.empty(samples)
-    for start in range(0, samples, _AT_ONCE):
-        count = min(_AT_ONCE, samples - start)
-        drawn = rng.multinomial(len(row), np.full(len(row), 1 / len(row)), size=count)
+    means = []
+    few = len(row) * samples <= _KEPT
+    for drawn in (_kept_draws if few else _draws)(len(row), samples, seed):
         found = drawn @ sizes
         of_groups = np.divide(drawn @ totals, found, where=found > 0, out=np.zeros_like(found))
-        means[start : start + count] = of_groups.sum(axis=1) / (found > 0).sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        means.append(of_groups.sum(axis=1) / (found > 0).sum(axis=1))
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _draws(clusters: int, samples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each cluster is in each resample, some resamples at a time."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, samples, _AT_ONCE):
+        count = min(_AT_ONCE, samples - start)
+        yield rng.multinomial(clusters, np.full(clusters, 1 / clusters), count).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _kept_draws(clusters: int, samples: int, seed: int) -> list[NDArray[np.float64]]:
+    """The same, drawn once for all measures, runs and languages of as many clusters."""
+    return list(_draws(clusters, samples, seed))
 
 
 def _numbered(names: Iterable[str]) -> dict[str, int]:

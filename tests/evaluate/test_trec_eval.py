@@ -63,10 +63,12 @@ def test_several_cutoffs_of_one_measure():
     scores = score_by_topic(QRELS, RUN, measures)
     # By hand: of 007's two relevant passages c, b, a tie behind d, and c is first among them.
     assert [scores[name]["007"] for name in ("R@1", "R@3", "recall_2", "RR")] == [0, 0.5, 0, 1 / 3]
-    assert "agrees" in check_with_trec_eval(QRELS, RUN, scores)
+    assert "agrees" in check_with_trec_eval(QRELS, {"run": RUN}, {"run": scores})
     scores["R@3"]["007"] = 0.0
-    with pytest.raises(XqgError, match=r"R@3 of topic '007': 0.000000 by ir_measures, 0.5000"):
-        check_with_trec_eval(QRELS, RUN, scores)
+    with pytest.raises(
+        XqgError, match=r"R@3 of topic '007' of run: 0.000000 by ir_measures, 0.5000"
+    ):
+        check_with_trec_eval(QRELS, {"run": RUN}, {"run": scores})
 
 
 def test_they_agree_with_ties_grades_and_topics_without_results():
@@ -78,31 +80,47 @@ def test_they_agree_with_ties_grades_and_topics_without_results():
         run[f"q{topic}"] = [Hit(d, draw.randrange(6)) for d in draw.sample(docids, 20)]
     measures = ["RR", "MRR@3", "nDCG", "nDCG@10", "R@5", "P@3", "Success@1", "AP", "AP@5"]
     scores = score_by_topic(qrels, run, [*measures, "Rprec"])
-    assert "agrees to 4 places" in check_with_trec_eval(qrels, run, scores)
+    assert "agrees to 4 places" in check_with_trec_eval(qrels, {"run": run}, {"run": scores})
 
 
 def test_a_difference_names_measure_and_topic():
     scores = score_by_topic(QRELS, RUN, ["P@1"])
     scores["P@1"]["te-1"] = 0.9999
-    with pytest.raises(XqgError, match=r"P@1 of topic 'te-1': 0.999900 .* 1.0000 by trec_eval"):
-        check_with_trec_eval(QRELS, RUN, scores)
+    with pytest.raises(
+        XqgError, match=r"P@1 of topic 'te-1' of run: 0.999900 .* 1.0000 by trec_eval"
+    ):
+        check_with_trec_eval(QRELS, {"run": RUN}, {"run": scores})
+
+
+@pytest.mark.parametrize("hits", [0, 10, 100])  # each alone, the last two together, all together
+def test_several_runs_are_told_apart(monkeypatch, hits):
+    monkeypatch.setattr(trec_eval, "_HITS", hits)
+    turned = {qid: [Hit(h.docid, -h.score) for h in of] for qid, of in RUN.items()}
+    runs = {"one": RUN, "turned": turned, "small": {"small": RUN["small"]}}
+    measures = ["RR", "RR@1", "nDCG"]
+    scores = {name: score_by_topic(QRELS, run, measures) for name, run in runs.items()}
+    assert scores["one"]["RR"] != scores["turned"]["RR"]
+    assert "agrees" in check_with_trec_eval(QRELS, runs, scores)
+    scores["turned"], scores["one"] = scores["one"], scores["turned"]
+    with pytest.raises(XqgError, match=r"RR of topic '007' of one: 0.5.* by ir_m.*, 0.3333 by"):
+        check_with_trec_eval(QRELS, runs, scores)
 
 
 def test_the_mean_counts_topics_without_results(monkeypatch):
     scores = {"P@1": {"a": 1.0, "none": 0.0}}
-    monkeypatch.setattr(trec_eval, "_run_trec_eval", lambda *_: {"P_1": {"a": 1.0, "all": 1.0}})
+    monkeypatch.setattr(trec_eval, "_run_trec_eval", lambda *_: {"P_1": {"0:a": 1.0, "all": 1.0}})
     with pytest.raises(XqgError, match="P@1 of topic 'all': 0.500000"):
-        check_with_trec_eval({"a": {}, "none": {}}, {}, scores)
+        check_with_trec_eval({"a": {}, "none": {}}, {"run": {}}, {"run": scores})
 
 
 def test_silence_is_a_score_of_zero(monkeypatch):
     scores = {"P@1": {"a": 1.0, "silent": 0.5}}
-    monkeypatch.setattr(trec_eval, "_run_trec_eval", lambda *_: {"P_1": {"a": 1.0, "all": 0.75}})
-    with pytest.raises(XqgError, match="P@1 of topic 'silent': 0.500000 .* 0.0000"):
-        check_with_trec_eval({"a": {}, "silent": {}}, {}, scores)
+    monkeypatch.setattr(trec_eval, "_run_trec_eval", lambda *_: {"P_1": {"0:a": 1.0, "all": 0.75}})
+    with pytest.raises(XqgError, match="P@1 of topic 'silent' of run: 0.500000 .* 0.0000"):
+        check_with_trec_eval({"a": {}, "silent": {}}, {"run": {}}, {"run": scores})
 
 
 def test_what_it_fails_with_is_said(monkeypatch):
     monkeypatch.setitem(trec_eval.NAMES, "P", (None, "no_such.{}"))
     with pytest.raises(XqgError, match=r"trec_eval failed: .*pyserini_xqg.doctor"):
-        check_with_trec_eval(QRELS, RUN, {"P@1": {}})
+        check_with_trec_eval(QRELS, {"run": RUN}, {"run": {"P@1": {}}})

@@ -69,14 +69,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         mean_of = check_judged(args.languages, mean_of, "--languages")
     text = [f"{len(collection.topics)} topics; one without results counts as 0."]
     scores = {}
-    for name, run in read_runs(args.runs).items():
+    runs = read_runs(args.runs)
+    for name, run in runs.items():
         check_answers(run, collection, name)
         scores[name] = score_by_topic(collection.qrels, run, measures)
         if unanswered := sum(not run.get(qid) for qid in collection.topics):
             text.append(f"{name}: {unanswered} without results.")
-        if not args.no_check:
-            checked = check_with_trec_eval(collection.qrels, run, scores[name])
-    text.append("Not checked against trec_eval (--no-check)." if args.no_check else checked)
+    text.append(
+        "Not checked against trec_eval (--no-check)."
+        if args.no_check
+        else check_with_trec_eval(collection.qrels, runs, scores)
+    )
     found = {
         measure: {
             name: scores_of(collection, of_run[measure], mean_of, args.by)

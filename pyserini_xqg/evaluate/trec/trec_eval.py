@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,8 @@ NAMES: dict[str, tuple[str | None, str | None]] = {
     "nDCG": ("ndcg", "ndcg_cut.{}"),
 }
 
+# So many hits in one start of it, which Java makes slow: some hundred MB.
+_HITS = 2_000_000
 # It prints four places.
 _TOLERANCE = 0.5e-4 + 1e-9
 
@@ -64,15 +66,17 @@ def trec_eval_name(name: str) -> Asked:
     )
 
 
-def check_with_trec_eval(qrels: Qrels, run: Run, scores: Scores) -> str:
-    """Compute the scores again and compare them, topic by topic and over all.
+def check_with_trec_eval(
+    qrels: Qrels, runs: Mapping[str, Run], scores: Mapping[str, Scores]
+) -> str:
+    """Compute runs' scores again and compare them, topic by topic and over all.
 
     Parameters
     ----------
     qrels : mapping of topic id to mapping of docid to int
-    run : mapping of topic id to hits
-    scores : mapping of measure to mapping of topic id to float
-        As `score_by_topic` found them.
+    runs : mapping of name to run
+    scores : mapping of a run's name to mapping of measure to mapping of topic id to float
+        As `score_by_topic` found them, the same measures for each run.
 
     Returns
     -------
@@ -82,32 +86,53 @@ def check_with_trec_eval(qrels: Qrels, run: Run, scores: Scores) -> str:
     Raises
     ------
     XqgError
-        Naming measure and topic, if a score differs in the fourth place; if trec_eval does not
+        Naming measure, run and topic, if a score differs in the fourth place; if trec_eval does not
         have a measure; and if it, or Java, fails.
     """
-    asked = {name: trec_eval_name(name) for name in scores}
-    with tempfile.TemporaryDirectory() as work:
-        files = _write(Path(work), qrels, run)
-        for depth in dict.fromkeys(one.depth for one in asked.values()):
-            names = {name: one.name for name, one in asked.items() if one.depth == depth}
-            theirs = _run_trec_eval(files, names.values(), depth)
-            for name, their_name in names.items():
-                _compare(name, scores[name], theirs[their_name.replace(".", "_")])
+    asked = {name: trec_eval_name(name) for of_run in scores.values() for name in of_run}
+    for names in _together(runs):
+        with tempfile.TemporaryDirectory() as work:
+            files = _write(Path(work), qrels, [runs[name] for name in names])
+            for depth in dict.fromkeys(one.depth for one in asked.values()):
+                theirs = {measure: one.name for measure, one in asked.items() if one.depth == depth}
+                found = _run_trec_eval(files, theirs.values(), depth)
+                for measure, their_name in theirs.items():
+                    mine = {name: scores[name][measure] for name in names}
+                    _compare(measure, mine, found[their_name.replace(".", "_")])
     return (
         f"trec_eval (Pyserini {version('pyserini')}) agrees to 4 places on all of them, topic by "
         "topic."
     )
 
 
-def _write(work: Path, qrels: Qrels, run: Run) -> list[Path]:
+def _together(runs: Mapping[str, Run]) -> list[list[str]]:
+    """Names of runs that are checked in one start of trec_eval, which keeps all hits in memory."""
+    parts: list[list[str]] = []
+    held = 0
+    for name, run in runs.items():
+        hits = sum(map(len, run.values()))
+        if not parts or held + hits > _HITS:
+            parts.append([])
+            held = 0
+        parts[-1].append(name)
+        held += hits
+    return parts
+
+
+def _write(work: Path, qrels: Qrels, runs: Sequence[Run]) -> list[Path]:
+    """Qrels and runs as one of each: a topic is another one in each run."""
     files = [work / "qrels.txt", work / "run.txt"]
     with open(files[0], "w", encoding="utf-8") as lines:
-        for qid, judged in qrels.items():
-            lines.writelines(f"{qid} 0 {docid} {value}\n" for docid, value in judged.items())
+        for number in range(len(runs)):
+            for qid, judged in qrels.items():
+                lines.writelines(f"{number}:{qid} 0 {docid} {v}\n" for docid, v in judged.items())
     with open(files[1], "w", encoding="utf-8") as lines:
-        for qid in qrels:
-            for rank, hit in enumerate(run.get(qid, ()), 1):
-                lines.write(f"{qid} Q0 {hit.docid} {rank} {hit.score!r} run\n")
+        for number, run in enumerate(runs):
+            for qid in qrels:
+                lines.writelines(
+                    f"{number}:{qid} Q0 {hit.docid} {rank} {hit.score!r} run\n"
+                    for rank, hit in enumerate(run.get(qid, ()), 1)
+                )
     return files
 
 
@@ -138,12 +163,19 @@ def _run_trec_eval(
     return scores
 
 
-def _compare(name: str, ours: Mapping[str, float], theirs: Mapping[str, float]) -> None:
-    mean = sum(ours.values()) / len(ours)
-    for qid, value in [*ours.items(), ("all", mean)]:
-        their = theirs.get(qid, 0.0)  # it is silent on topics without results
+def _compare(
+    measure: str, ours: Mapping[str, Mapping[str, float]], theirs: Mapping[str, float]
+) -> None:
+    pairs = [
+        (f"{qid!r} of {run}", value, theirs.get(f"{number}:{qid}", 0.0))  # silent: without results
+        for number, (run, of_run) in enumerate(ours.items())
+        for qid, value in of_run.items()
+    ]
+    pairs.append(("'all'", sum(value for _, value, _ in pairs) / len(pairs), theirs["all"]))
+    for topic, value, their in pairs:
         if abs(value - their) > _TOLERANCE:
             raise XqgError(
-                f"{name} of topic {qid!r}: {value:.6f} by ir_measures, {their:.4f} by trec_eval; "
-                "one of them is wrong: please report it, with the topic's lines of qrels and run"
+                f"{measure} of topic {topic}: {value:.6f} by ir_measures, {their:.4f} by "
+                "trec_eval; one of them is wrong: please report it, with the topic's lines of "
+                "qrels and run"
             )
