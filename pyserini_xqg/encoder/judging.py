@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.encoder.hub import Named
+from pyserini_xqg.encoder.weights import tensor_names
 
 #: What models hold beside their weights and make anew by themselves.
 _BUFFERS = (
@@ -89,6 +92,30 @@ def check_weights(
             f"its file holds weights that {type(model).__name__} has no place for and that would "
             f"change its output: {_list(left)}; load it with the program that it was made for, or "
             "save it without them"
+        )
+
+
+def check_untied(model: Any, folder: Path, named: Named) -> None:
+    """Refuse a generator without the output layer that its config.json says it has.
+
+    transformers takes the embedding in its place, and says nothing.
+
+    Raises
+    ------
+    XqgError
+    """
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    outputs, inputs = model.get_output_embeddings(), model.get_input_embeddings()
+    if said.get("tie_word_embeddings") is not False:
+        return
+    if outputs is None or getattr(outputs, "weight", None) is not getattr(inputs, "weight", said):
+        return
+    part = next(name for name, module in model.named_modules() if module is outputs)
+    there = tensor_names(folder)
+    if there and not any(f".{name}".endswith(f".{part}.weight") for name in there):
+        raise named.error(
+            "weights that are used are missing from its file: by its config.json its output layer "
+            "is not its embedding (tie_word_embeddings false), and there is none of its own"
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import reason_of
 from pyserini_xqg.encoder.hub import Named, model_folder
-from pyserini_xqg.encoder.judging import check_output, check_weights
+from pyserini_xqg.encoder.judging import check_output, check_untied, check_weights
 from pyserini_xqg.encoder.weights import check_adapter, check_files, check_pointers
 
 
@@ -156,6 +156,8 @@ def load_model(
         auto, named, folder, output_loading_info=True, ignore_mismatched_sizes=True
     )
     check_weights(model.eval(), info, named, kind.output, own_heads_only=kind.own_heads_only)
+    if kind in (CAUSAL, SEQ2SEQ):
+        check_untied(model, folder, named)
     check_output(model, named, kind.output)
     if tokenizer is not None:
         check_tokenizer(tokenizer, model, named)

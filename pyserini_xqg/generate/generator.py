@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.encoder.backends import pack
 from pyserini_xqg.encoder.devices import device_of
 from pyserini_xqg.encoder.loading import CAUSAL, SEQ2SEQ, embedding_rows, load_model, load_tokenizer
@@ -22,6 +22,10 @@ from pyserini_xqg.generate.t5 import T5Decoder
 
 if TYPE_CHECKING:
     from pyserini_xqg.collection.records import Passage
+
+
+#: Asked of a chat template, to see that it is in what comes of it.
+_ASKED = "What is this about?"
 
 
 class Generated(NamedTuple):
@@ -87,8 +91,7 @@ class Generator:
             ) from None
         except (RuntimeError, AssertionError) as error:  # no such device, or torch without CUDA
             raise XqgError(f"--device {device}: {str(error).splitlines()[0]}") from None
-        ends = model.generation_config.eos_token_id
-        self._ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
+        self._ends = _ends_of(model, self._tokenizer)
         self._decoder: Any
         if settings.kind == "seq2seq":
             pack(model.encoder)  # not the output layer: it is as large, and seldom used whole
@@ -96,8 +99,12 @@ class Generator:
             self._decoder = T5Decoder(model)
         else:
             pack(model)
-            pad = self._tokenizer.pad_token_id
-            self._decoder = ChatDecoder(model, self._ends[0] if pad is None else pad)
+            self._decoder = ChatDecoder(model, self._tokenizer.pad_token_id or 0)
+            if _ASKED not in self._chat(_ASKED):
+                raise named.error(
+                    "its chat template leaves out what it is asked; give one that has it "
+                    "(chat_template.jinja, or in tokenizer_config.json)"
+                )
 
     def generate(
         self, passages: Sequence[Passage], language: str, *, check: bool = True
@@ -204,12 +211,18 @@ class Generator:
     def _chat(self, prompt: str) -> str:
         if self._tokenizer.chat_template is None:
             return prompt
-        text: str = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=False,  # for templates that know it: the question, not the thoughts
-        )
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                [{"role": "user", "content": prompt}],
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=False,  # for templates that know it: the question, not the thoughts
+            )
+        except Exception as error:  # a template raises what it likes
+            raise self.settings.named.error(
+                f"its chat template cannot be filled ({reason_of(error)}); give one that takes a "
+                "user's words alone"
+            ) from None
         return text
 
     def _text(self, tokens: list[int], language: str) -> str:
@@ -217,6 +230,15 @@ class Generator:
         if self.settings.kind == "causal":
             return first_answer(text, language)
         return " ".join(text.split())
+
+
+def _ends_of(model: Any, tokenizer: Any) -> list[int]:
+    """The tokens that end an answer, of whoever names them first."""
+    for owner in (model.generation_config, model.config, tokenizer):
+        found = getattr(owner, "eos_token_id", None)
+        if found is not None:
+            return [*found] if isinstance(found, list) else [found]
+    return []
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

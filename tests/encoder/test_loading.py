@@ -375,6 +375,16 @@ def test_a_generator_is_judged_as_a_generator(t5, tmp_path):
         load_model(named, SEQ2SEQ)
 
 
+def test_a_generator_without_the_output_layer_that_it_says_it_has(t5, tmp_path):
+    folder = odd.copy_of(t5, tmp_path / "t5")
+    odd.without(folder, "lm_head")
+    named = Named(str(folder), option="--generator", what="generator")
+    with pytest.raises(XqgError, match="output layer is not its embedding .*none of its own"):
+        load_model(named, SEQ2SEQ)
+    odd.change_json(folder / "config.json", tie_word_embeddings=True)
+    load_model(named, SEQ2SEQ)
+
+
 def test_a_decoder_with_a_layer_too_many(tmp_path):
     from generate_models import make_chat
 

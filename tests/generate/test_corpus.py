@@ -13,6 +13,7 @@ from killing import kill_at_any_moment
 
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.collection.scripts import letters_by_script
 from pyserini_xqg.generate import corpus as corpus_module
 from pyserini_xqg.generate import devices
@@ -359,6 +360,40 @@ def test_a_chat_model_through_its_template(tmp_path, corpus):
     assert said.endswith(f"w1 Telugu {kept} w2 question")
     rows = generate(corpus, tmp_path / "q", known).splitlines()
     assert len({tuple(json.loads(row)["generated_queries"]["te"]) for row in rows}) > 20
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{% for", "its chat template cannot be filled .unexpected 'end of template'.; give one"),
+        ("{{ raise_exception('a system first') }}", "cannot be filled .a system first."),
+        ("{{ ''.__class__.__mro__ }}", "cannot be filled .access to attribute '__class__'"),
+        ("{{ tools[0].name }}{{ messages[0]['content'] }}", "cannot be filled"),
+        ("{# nothing #}", "its chat template leaves out what it is asked; give one that has it"),
+        ("user: {{ messages[0]['content'][0]['text'] }}", "leaves out what it is asked"),
+    ],
+)
+def test_a_chat_template_that_asks_nothing(tmp_path, template, message):
+    model = str(make_chat(tmp_path / "chat", template))
+    with pytest.raises(XqgError, match=message) as caught:
+        Generator(settings(model), "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_answer_ends_where_anybody_says_that_it_does(tmp_path):
+    model = make_chat(tmp_path / "chat", None)
+    for name in ("generation_config.json", "config.json"):
+        file = model / name
+        file.write_text(json.dumps({**json.loads(file.read_text()), "eos_token_id": None}))
+        assert Generator(settings(str(model)), "cpu")._ends == [1]
+    file = model / "tokenizer_config.json"
+    content = json.loads(file.read_text())
+    del content["eos_token"], content["pad_token"]
+    file.write_text(json.dumps(content))
+    generator = Generator(settings(str(model), num_queries=1), "cpu")
+    assert generator._ends == []
+    rows = [Passage("a", "", "w1 w2"), Passage("b", "", "w3 w4 w5 w6")]
+    assert len(generator.generate(rows, "te").texts) == 2
 
 
 def test_a_chat_model_s_words_are_read_as_an_answer(tmp_path):
