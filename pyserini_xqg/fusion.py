@@ -108,7 +108,9 @@ def fuse(
 def normalise(vectors: Vectors) -> Vectors:
     """Rows scaled to length 1; zero rows stay zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, np.where(norms, norms, 1), dtype=np.float32)
+    scaled: Vectors = np.zeros(vectors.shape, dtype=np.float32)
+    np.divide(vectors, norms, out=scaled, where=norms.astype(bool), dtype=np.float32)
+    return scaled
 
 
 def check_formula(
@@ -204,10 +206,11 @@ def _mean(
         if language in virtual.predictions:
             number[row] += virtual.mu
     its = np.array(list(weights.values()), dtype=np.float32)[:, None]
-    total = (its * number.astype(bool)).sum(axis=0)
+    some = number.astype(bool)
+    total = (its * some).sum(axis=0)
     alphas = alpha * total.astype(bool)
-    scale = alphas / np.where(total, total, np.float32(1))
-    shares = scale * its / np.where(number, number, np.float32(1))
+    scale = np.divide(alphas, total, out=np.zeros_like(total), where=total.astype(bool))
+    shares = np.divide(scale * its, number, out=np.zeros_like(number), where=some)
     fused: Vectors = (np.float32(1) - alphas)[:, None] * passages
     if virtual.predictions:
         expected = {
