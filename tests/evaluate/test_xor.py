@@ -184,6 +184,16 @@ def test_texts_are_asked_for(files, capsys):
     with pytest.raises(SystemExit):
         main(["xor", "--gold", str(files[2])])
     assert "one of the arguments --run --predictions is required" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["xor", "--predictions", "p.json"])
+    assert "the following arguments are required: --gold" in capsys.readouterr().err
+
+
+def test_the_official_budgets_are_the_defaults(files, capsys):
+    words = [word for word in command(files, "--allow-short") if word not in ("--budget", "3")]
+    main(words)
+    names = re.findall(r"^(R@\S+) \(not official\)", capsys.readouterr().out, re.MULTILINE)
+    assert names == ["R@2kt", "R@5kt"]
 
 
 def test_a_run_and_a_corpus_that_do_not_fit(files):
