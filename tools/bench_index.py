@@ -8,8 +8,8 @@ is made takes about 57 vectors a passage: 6 GB as it stands, 35 GB with ``--dime
 
 Beside them: the mean of the queries, and the mean smoothed with ``--mu``, from stores whose queries
 follow their passages by a map of each language. What it costs over the plain one is a table of its
-own, with as many queries everywhere, and with 0 to 5 as a filter leaves them; ``--only-smoothing``
-leaves the rest out.
+own, with as many queries everywhere, and with 0 to 5 as a filter leaves them, in one index of all
+languages and routed; ``--only-smoothing`` leaves the rest out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from measure import Measured, measure
 LANGUAGES = ("ar", "bn", "fi", "ja", "ko", "ru", "te")
 QUERIES = 5  # a language
 ALPHA = 0.01
-SMOOTHING: dict[str, list[str]] = {"mean": [], "mean, mu 2": ["--mu", "2"]}
+SMOOTHING: dict[str, list[str]] = {"mean": [], "mu 2": ["--mu", "2"]}
+LAYOUTS = {"one index": "--no-routed", "routed": "--routed"}  # of all languages; one each, and it
 COUNTS = {"5 a language": QUERIES, "0 to 5": 0}  # the fewest queries of a passage in a language
 PASSES = {"float32": 1e-6, "float16": 1e-3}  # the greatest difference, as a part of the norm
 
@@ -209,32 +211,31 @@ def remove(output: Path) -> None:
 
 def report_smoothing(given: argparse.Namespace, work: Path) -> None:
     """What smoothing costs over the plain mean."""
-    taken: dict[tuple[str, str], list[Measured]] = {}
+    taken: dict[tuple[str, str, str], list[Measured]] = {}
     for _ in range(given.repeat):
-        for counts in COUNTS:
-            for way, options in SMOOTHING.items():
-                words = ["--embeddings", str(work / counts), "--output", str(work / "smoothing"),
-                         "--overwrite", "--no-routed", "--method", "mean", "--alpha", "0.3",
-                         *options]  # fmt: skip
-                of = measure("pyserini_xqg.index", words)
-                taken.setdefault((counts, way), []).append(of)
+        for layout, counts, way in product(LAYOUTS, COUNTS, SMOOTHING):
+            words = ["--embeddings", str(work / counts), "--output", str(work / "smoothing"),
+                     "--overwrite", LAYOUTS[layout], "--method", "mean", "--alpha", "0.3",
+                     *SMOOTHING[way]]  # fmt: skip
+            of = measure("pyserini_xqg.index", words)
+            taken.setdefault((layout, counts, way), []).append(of)
     print(
         f"{given.passages:,} passages x {len(LANGUAGES)} languages, {given.dimension} dimensions, "
         f"{given.dtype}; median of {given.repeat} interleaved repetitions"
     )
     heads = ("seconds", "more", "CPU s", "more", "peak MiB")
-    print(f"{'queries':<28}" + "".join(f"{head:>11}" for head in heads))
-    for (counts, way), of in taken.items():
+    print(f"{'layout, queries':<32}" + "".join(f"{head:>11}" for head in heads))
+    for (layout, counts, way), of in taken.items():
         row, first = (
             [
                 statistics.median(getattr(one, name) for one in each)
                 for name in ("seconds", "cpu", "peak")
             ]
-            for each in (of, taken[counts, "mean"])
+            for each in (of, taken[layout, counts, "mean"])
         )
         cells = (f"{row[0]:.1f}", f"{row[0] / first[0]:.2f}x", f"{row[1]:.2f}",
                  f"{row[1] / first[1]:.2f}x", f"{row[2]:.0f}")  # fmt: skip
-        print(f"{f'{counts}, {way}':<28}" + "".join(f"{cell:>11}" for cell in cells))
+        print(f"{f'{layout}, {counts}, {way}':<32}" + "".join(f"{cell:>11}" for cell in cells))
 
 
 def report(
