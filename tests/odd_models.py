@@ -35,6 +35,25 @@ def change_json(file: Path, **values) -> None:
     file.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
 
 
+#: Values that JSON may hold where others are expected.
+OTHERS = (None, True, -1, 1.5, float("nan"), "", "x", [], ["a"], {}, {"a": 1}, [[]], 10**30)
+
+
+def with_other_values(content, kept=lambda value: value):
+    """The same JSON, at each of its places in turn with each of `OTHERS` there."""
+    for value in OTHERS:
+        yield kept(value)
+    if isinstance(content, dict | list):
+        for key, inner in content.items() if isinstance(content, dict) else enumerate(content):
+
+            def put(value, key=key):
+                changed = content.copy()
+                changed[key] = value
+                return kept(changed)
+
+            yield from with_other_values(inner, put)
+
+
 def under_a_prefix(folder: Path) -> None:
     with_weights(folder, {f"lm_q.{name}": weight for name, weight in state_of(folder).items()})
 

@@ -138,7 +138,7 @@ def read_folder(folder: Path) -> Folder:
     layers = tuple(_layer(folder / place) for kind, place in modules if kind == "Dense")
     unread = None if mode in _POOLINGS else f"{pooling}: pooling {mode}"
     config = _object(transformer / "config.json") if (transformer / "config.json").is_file() else {}
-    if config.get("is_encoder_decoder") is True and config.get("model_type") not in _ENCODERS:
+    if config.get("is_encoder_decoder") is True and str(config.get("model_type")) not in _ENCODERS:
         raise XqgError(
             f"{transformer}: of a {config.get('model_type')} sentence-transformers pools what the "
             "decoder makes, which is not computed here: encode with it, or take another model"
@@ -185,7 +185,7 @@ def _pooling_mode(path: Path, *, prompted: bool) -> str:
     modes = config.get("pooling_mode") or flags
     if not modes:  # all that are named are off
         modes = ["none"] if BY_FLAG.keys() & config.keys() else ["mean"]
-    modes = [modes] if isinstance(modes, str) else list(modes)
+    modes = modes if isinstance(modes, list) else [modes]
     if config.get("include_prompt") is False and prompted:
         raise XqgError(f"{path}: pooling without the prompt's tokens is not computed here")
     return " and ".join(map(str, modes))
@@ -215,7 +215,7 @@ def _lengths(path: Path | None, saved: Mapping[str, Any], transformer: Path) -> 
     return {
         name: int(value)
         for name, value in found.items()
-        if isinstance(value, (int, float)) and 0 < value < _NO_LIMIT
+        if isinstance(value, (int, float)) and value is not True and 0 < value < _NO_LIMIT
     }
 
 
@@ -224,7 +224,7 @@ def _prompts(folder: Path) -> dict[str, str]:
     path = folder / "config_sentence_transformers.json"
     saved = _object(path) if path.is_file() else {}
     prompts = saved.get("prompts") or {}
-    default = saved.get("default_prompt_name")
+    default = str(saved.get("default_prompt_name") or "")
     if saved.get("truncate_dim") is not None:
         raise XqgError(
             f"{path}: truncate_dim, the start of each vector alone, is not computed here; take it "
@@ -255,9 +255,9 @@ def _layer(place: Path) -> Layer:
     path = place / "config.json"
     config = _known(path, _DENSE_KEYS)
     activation = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
-    names = {config.get("module_input_name", "sentence_embedding")}
-    names.add(config.get("module_output_name") or "sentence_embedding")
-    if config.get("use_residual") or names != {"sentence_embedding"}:
+    vector = "sentence_embedding"
+    names = config.get("module_input_name", vector), config.get("module_output_name") or vector
+    if config.get("use_residual") or names != (vector, vector):
         raise XqgError(
             f"{path}: a Dense layer with a residual, or of single tokens, is not computed here"
         )

@@ -156,7 +156,10 @@ class EncoderSpec:
         """
         values = {name: value for name, value in values.items() if name != _NEVER_READ}
         _check_known(cls, values, where)
-        return cls(**values)
+        try:
+            return cls(**values)
+        except XqgError as error:
+            raise XqgError(f"{where}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """The specification in JSON types."""

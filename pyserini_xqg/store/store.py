@@ -84,7 +84,7 @@ class Store:
         }
         self.kept_queries = all(manifest["kept_queries"] for manifest in self.manifests)
         self.sample_rates: dict[str, float] | None = None
-        if all("sample" in manifest for manifest in self.manifests):
+        if all(manifest.get("sample") is not None for manifest in self.manifests):
             self.sample_rates = {
                 code: min(float(manifest["sample"][code]["rate"]) for manifest in self.manifests)
                 for code in self.languages

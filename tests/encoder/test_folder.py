@@ -195,6 +195,12 @@ REFUSED = [
     (change_modules(lambda m: renamed(m, 2, type="x.LSTM")), "are Transformer, Pooling, x.LSTM"),
     (change_modules(lambda m: [m[0], m[1], m[3], m[2]]), "Pooling, Normalize, Dense; known are"),
     (change_modules(lambda m: m[1:]), "its parts are Pooling, Dense, Normalize; known are"),
+    (pooling_of(pooling_mode=True), "pooling True is not computed"),
+    (dense_of(module_input_name=["a"]), "Dense layer with a residual, or of single tokens"),
+    (lambda f: odd.change_json(f / "config_sentence_transformers.json", default_prompt_name=["x"]),
+     r"default_prompt_name .*'x'.* is none of its prompts"),
+    (lambda f: odd.change_json(f / "config.json", is_encoder_decoder=True, model_type=["t5"]),
+     "pools what the decoder makes"),
     (dense_of(use_residual=True), "Dense layer with a residual"),
     (dense_of(activation_function="os.system"), "os.system is not one of torch's own"),
     (dense_of(activation_function="torch.nn.modules.x.System"), "not the weights of its"),
@@ -238,11 +244,41 @@ def test_parts_that_are_not_computed_are_named(with_dense, tmp_path, change, mes
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("modules.json", {}),
+        ("config.json", {"is_encoder_decoder": True, "model_type": "t5"}),
+        ("1_Pooling/config.json", {"include_prompt": True}),
+        ("2_Dense/config.json", {"module_output_name": "sentence_embedding"}),
+        ("sentence_bert_config.json", {"query_length": 3, "model_args": {"dtype": "float32"}}),
+        ("tokenizer_config.json", {}),
+        ("config_sentence_transformers.json", {"default_prompt_name": "query"}),
+        ("xqg_encoder.json", {"pooling": "mean", "max_length": 4, "query_model": "a"}),
+    ],
+)
+def test_values_of_other_types_are_one_line_or_none(with_dense, tmp_path, name, more):
+    file = odd.copy_of(with_dense, tmp_path / "st") / name
+    whole = json.loads(file.read_text()) if file.is_file() else {}
+    refused = 0
+    for content in odd.with_other_values({**whole, **more} if more else whole):
+        file.write_text(json.dumps(content))
+        try:
+            EncoderSpec.resolve(str(tmp_path / "st"))
+        except XqgError:
+            refused += 1
+    assert refused
+
+
 def test_arguments_that_change_no_vector(with_dense, tmp_path):
     folder = odd.copy_of(with_dense, tmp_path / "st")
     quick = {"attn_implementation": "sdpa", "torch_dtype": "float32"}
     odd.change_json(folder / "sentence_bert_config.json", model_args=quick, config_args={})
     odd.change_json(folder / "sentence_bert_config.json", max_seq_length=None)
+    odd.change_json(folder / "tokenizer_config.json", model_max_length=6.0)
+    assert read_folder(folder).settings["max_length"] == 6
+    odd.change_json(folder / "tokenizer_config.json", model_max_length=True)
+    assert "max_length" not in read_folder(folder).settings
     odd.change_json(folder / "tokenizer_config.json", model_max_length=6.0)
     expected = ours(with_dense).encode_queries(TEXTS)
     assert np.array_equal(ours(folder).encode_queries(TEXTS), expected)

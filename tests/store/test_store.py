@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import odd_models as odd
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
@@ -196,6 +197,22 @@ def test_a_manifest_that_is_no_object(tmp_path):
     (tmp_path / "store/manifest.json").write_text("[1]")
     with pytest.raises(XqgError, match="store/manifest.json"):
         Store(tmp_path / "store")
+
+
+def test_values_of_other_types_in_a_manifest_are_one_line_with_its_name(tmp_path):
+    write(tmp_path / "store", blocks())
+    file = tmp_path / "store/manifest.json"
+    whole, refused = json.loads(file.read_text()), []
+    for content in odd.with_other_values(
+        {**whole, "sample": {x: {"rate": 1.0} for x in LANGUAGES}}
+    ):
+        file.write_text(json.dumps(content))
+        try:
+            Store(tmp_path / "store")
+        except XqgError as error:
+            refused.append(str(error))
+    assert len(refused) > 100
+    assert all(said.startswith(str(tmp_path / "store")) for said in refused)
 
 
 def changed_manifest(path, **values):
