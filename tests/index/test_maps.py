@@ -70,6 +70,7 @@ def test_the_ridge_by_hand():
     found = sums_of(passages, sums, counts).fit(strength=7.0)
     expected = by_hand(passages[3:], sums[3:], counts[3:], 7.0, passages)
     assert found.whole.passages == 37
+    assert sum(37 - of.passages for of in found.folds) == 37
     assert found.whole.predict(passages) == pytest.approx(expected, abs=1e-4)
 
 
@@ -132,11 +133,16 @@ def test_errors_of_many_strengths_at_once():
 def test_whose_map_a_language_gets():
     passages, sums, counts = made(300)
     few = np.where(np.arange(300) < 5, counts, 0)
-    of = {"ar": sums_of(passages, sums, counts), "te": sums_of(passages, sums, few)}
-    both = fit_maps(["ar", "te"], of.__getitem__)
-    assert both.languages == ["ar", "te"]
-    assert both.sources == {"ar": "own", "te": "all"}
-    assert both.passages == {"ar": 300, "te": 5}
+    of = {"ar": sums_of(passages, sums, counts), "te": sums_of(passages, sums, few),
+          "fi": sums_of(passages, sums, 0 * counts)}  # fmt: skip
+    every = fit_maps(["ar", "te", "fi"], of.__getitem__)
+    assert every.languages == ["ar", "te", "fi"]
+    assert every.sources == {"ar": "own", "te": "all", "fi": "all"}
+    assert every.passages == {"ar": 300, "te": 5, "fi": 0}
+    assert every.maps["fi"] is every.maps["te"] is not None
+    (note,) = every.notes()
+    assert "in te (5 passages with queries), fi (0 passages with queries) come from the map" in note
+    assert fit_maps(["fi"], of.__getitem__).sources == {"fi": "none"}
     alone = fit_maps(["te"], of.__getitem__)
     assert alone.sources == {"te": "none"}
     assert np.array_equal(alone.predict("te", passages, docids(300)), passages)
