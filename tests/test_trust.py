@@ -10,7 +10,8 @@ import odd_models as odd
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.output import OutputFolder, tidy
+from pyserini_xqg.base.leftovers import tidy
+from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.spec import EncoderSpec

@@ -13,13 +13,9 @@ from typing import IO, Any, Self
 
 from pyserini_xqg.base.errors import XqgError, shortened
 from pyserini_xqg.base.files import check_fields, digest, read_json, read_object, sync, write_json
+from pyserini_xqg.base.leftovers import LEFTOVERS, LOG, REMOVED, tidy
 from pyserini_xqg.base.names import check_names
 from pyserini_xqg.base.refusing import refuse_around, refuse_existing, refuse_inside
-
-#: What a finished folder must still lose; there only between its last two moments.
-_LEFTOVERS = "leftovers.json"
-_LOG = "blocks.jsonl"
-_REMOVED = ("work", "plan.json", "lock")
 
 
 class OutputFolder:
@@ -55,7 +51,6 @@ class OutputFolder:
         self._manifest = manifest
         self._overwrite = overwrite
         self._files: dict[str, IO[bytes]] = {}
-        tidy(self.path)
         refuse_existing(self.path, overwrite)
 
     def __enter__(self) -> Self:
@@ -147,8 +142,8 @@ class OutputFolder:
             self._files[name].write(header)
             sync(self._files[name])
         # Until the rename, a killed process takes up its work from these; `tidy` removes them.
-        leftovers = [*_REMOVED] if keep_log else [*_REMOVED, _LOG]
-        write_json(self.partial / _LEFTOVERS, leftovers)
+        leftovers = [*REMOVED] if keep_log else [*REMOVED, LOG]
+        write_json(self.partial / LEFTOVERS, leftovers)
         write_json(self.partial / self._manifest, manifest)
         old = self.path.with_name(self.path.name + ".old")
         if os.path.lexists(self.path):  # only with --overwrite; it leaves at the last moment
@@ -230,22 +225,6 @@ def read_finished(
         )
     check_fields(manifest, fields, folder / name)
     return manifest
-
-
-def tidy(path: Path) -> None:
-    """Remove what a process killed at the very end left inside its finished folder."""
-    if not (path / _LEFTOVERS).is_file():
-        return
-    listed = read_json(path / _LEFTOVERS)
-    # These alone: the list may be somebody else's, and name anything.
-    for name in (*_REMOVED, _LOG):
-        if name not in listed:
-            continue
-        if name == "work":
-            shutil.rmtree(path / name, ignore_errors=True)
-        else:
-            (path / name).unlink(missing_ok=True)
-    (path / _LEFTOVERS).unlink(missing_ok=True)
 
 
 def log_line(rows: int, sizes: Mapping[str, int], parts: Mapping[str, bytes | memoryview]) -> bytes:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.leftovers import tidy
 
 
 def refuse_around(path: str | Path) -> None:
@@ -57,10 +58,13 @@ def _is_manifest(path: Path) -> bool:
 def refuse_existing(path: str | Path, overwrite: bool) -> None:
     """Refuse an output that is there, unless it may be replaced.
 
+    A finished folder that was killed in its last moment loses first what it must still lose.
+
     Raises
     ------
     XqgError
     """
     refuse_around(path)
+    tidy(Path(path))
     if os.path.lexists(path) and not overwrite:
         raise XqgError(f"{path} exists; give another name, or --overwrite to replace it")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.output import OutputFolder, tidy
+from pyserini_xqg.base.leftovers import tidy
+from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.index.bm25 import NGRAMS, build_bm25, has_analyzer

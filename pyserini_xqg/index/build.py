@@ -156,7 +156,8 @@ def build_routed(
 
     Parameters and errors are those of `build_index`; a fusion may have an alpha for each route.
     """
-    from pyserini_xqg.base.output import OutputFolder, tidy
+    from pyserini_xqg.base.leftovers import tidy
+    from pyserini_xqg.base.output import OutputFolder
 
     if fusion is None:
         fusion, maps, chosen_by = complete(store, OPEN, routed=True, languages=languages)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from pyserini_xqg.base import output
+from pyserini_xqg.base import leftovers, output
+from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder, read_finished
 from pyserini_xqg.base.refusing import refuse_existing
@@ -139,7 +140,18 @@ def test_a_second_process_is_refused(tmp_path):
     assert "is being written by another process" in said.stdout
 
 
-def test_what_a_process_killed_at_the_very_end_left_inside_is_removed(tmp_path, monkeypatch):
+def by_its_command(path):
+    """As every command refuses an output that is there, before it looks at anything else."""
+    parser = Parser(prog="p", description="", example="")
+    parser.add_argument("--output")
+    parser.add_argument("--overwrite", action="store_true")
+    parser.parse_args(["--output", str(path)])
+
+
+@pytest.mark.parametrize("refuse", [lambda path: OutputFolder(path, "m.json"), by_its_command])
+def test_what_a_process_killed_at_the_very_end_left_inside_is_removed(
+    tmp_path, monkeypatch, refuse
+):
     path = tmp_path / "out"
 
     def killed(path):
@@ -154,21 +166,21 @@ def test_what_a_process_killed_at_the_very_end_left_inside_is_removed(tmp_path, 
     monkeypatch.undo()
     assert {"lock", "plan.json", "work", "blocks.jsonl"} < {x.name for x in path.iterdir()}
     with pytest.raises(XqgError, match="out exists"):
-        OutputFolder(path, "m.json")
+        refuse(path)
     assert files(path) == {"data": b"x", "m.json": b"{}\n"}
 
 
 def test_two_that_tidy_at_once(tmp_path, monkeypatch):
-    leftovers = tmp_path / "leftovers.json"
-    leftovers.write_text('["lock", "blocks.jsonl", "plan.json", "work"]')
+    listed = tmp_path / leftovers.LEFTOVERS
+    listed.write_text('["lock", "blocks.jsonl", "plan.json", "work"]')
 
     def read(path):
         found = json.loads(path.read_text())
-        leftovers.unlink()  # the other was quicker
+        listed.unlink()  # the other was quicker
         return found
 
-    monkeypatch.setattr(output, "read_json", read)
-    output.tidy(tmp_path)
+    monkeypatch.setattr(leftovers, "read_json", read)
+    leftovers.tidy(tmp_path)
     assert not [*tmp_path.iterdir()]
 
 
