@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pyserini_xqg.base.commands import Parser
-from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.errors import XqgError, reason_of, run_command
 from pyserini_xqg.base.java import prepare
 
 CLASS_NAME = "xqg"
@@ -66,7 +66,7 @@ def run_module(module: str, arguments: Sequence[str] = (), heap: str | None = No
         if type(error).__name__ != "JavaException":
             raise
         # Its text is a Java stack trace, of which the first line says what is wrong.
-        raise XqgError(f"{module}: {str(error).splitlines()[0]}") from None
+        raise XqgError(f"{module}: {reason_of(error)}") from None
     finally:
         sys.argv = argv
 

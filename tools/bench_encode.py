@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from machine import Peaks, Timed, describe, median, peaks, processor, timed
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.demo import XQG_MINI
 from pyserini_xqg.encoder.spec import SPEC_FILE
 
@@ -215,7 +215,7 @@ def ways(folder: Path, kind: str, e5: bool) -> dict[str, Way]:
         try:
             table[title] = Way(precision, make())
         except (ImportError, XqgError) as error:
-            print(f"{title}: not here ({next(iter(str(error).strip().splitlines()), '')})")
+            print(f"{title}: not here ({reason_of(error)})")
     return table
 
 

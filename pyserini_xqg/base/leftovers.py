@@ -9,7 +9,9 @@ from pyserini_xqg.base.files import read_json
 
 #: Names what must go; there only between a folder's last two moments.
 LEFTOVERS = "leftovers.json"
+#: A line for each block that is committed; some kinds of folder keep it.
 LOG = "blocks.jsonl"
+#: What every kind loses.
 REMOVED = ("work", "plan.json", "lock")
 
 

@@ -94,7 +94,7 @@ class OutputFolder:
         XqgError
             If the earlier process had another plan; the message names what changed.
         """
-        plan_file, log_file = self.partial / "plan.json", self.partial / "blocks.jsonl"
+        plan_file, log_file = self.partial / "plan.json", self.partial / LOG
         sizes = {name: len(header) for name, header in headers.items()}
         if plan_file.exists():
             check_same_plan(str(self.partial), read_json(plan_file), plan)
@@ -115,7 +115,7 @@ class OutputFolder:
             file = self._files[name] = open(path, "r+b")  # noqa: SIM115 - closed on exit
             file.truncate(size)
             file.seek(size)
-        self._log = self._files["blocks.jsonl"] = open(log_file, "ab")  # noqa: SIM115
+        self._log = self._files[LOG] = open(log_file, "ab")  # noqa: SIM115
 
     def append(self, rows: int, parts: Mapping[str, bytes | memoryview]) -> None:
         """Commit one block of `rows` passages: bytes for each of the files."""

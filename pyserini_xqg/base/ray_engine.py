@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.base.progress import Progress
 
 #: How often a shard is begun again after the process or machine that had it died.
@@ -250,7 +250,7 @@ def _cluster(ray: Any, address: str | None) -> Iterator[None]:
         ray.init(address, log_to_driver=False, logging_level="ERROR", **own)
     except (OSError, RuntimeError, ValueError) as error:
         raise XqgError(
-            f"--ray-address {address}: no cluster there ({str(error).strip().splitlines()[0]}); "
+            f"--ray-address {address}: no cluster there ({reason_of(error)}); "
             "start one with ray start --head, or leave the address out for one of this machine"
         ) from None
     finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.collection.records import passage_of
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encode.vector_rows import Rows, VectorFormat
@@ -46,7 +46,7 @@ def read_parquet(
                     row += len(batch)
                 first += count
         except (pyarrow.ArrowException, OSError) as error:
-            raise XqgError(f"{path}: not Parquet ({str(error).splitlines()[0]})") from None
+            raise XqgError(f"{path}: not Parquet ({reason_of(error)})") from None
 
 
 def read_datasets(path: Path, reading: VectorFormat, start: int, work: Path) -> Iterator[Rows]:

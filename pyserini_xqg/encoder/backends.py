@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pyserini_xqg.base.cache import cache_folder
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.encoder.onnx_model import INPUTS, OnnxModel
 
 if TYPE_CHECKING:
@@ -193,9 +193,8 @@ def _export(model: Any, file: Path, name: str) -> None:
                 external_data=True, dynamic_shapes=dict.fromkeys(_NAMES, axes),
             )  # fmt: skip
     except Exception as error:  # whatever a model's own code raises while it is traced
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise XqgError(
-            f"{name} cannot be exported to ONNX ({reason}); take --backend torch"
+            f"{name} cannot be exported to ONNX ({reason_of(error)}); take --backend torch"
         ) from error
     forward = _session(file)
     for rows, length in ((1, 3), (3, 11)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.base.output import OutputFolder
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Answers:
 
 def are_kept(folder: OutputFolder) -> bool:
     """Whether an earlier run has left answers."""
-    log = folder.partial / "blocks.jsonl"
+    log = folder.partial / LOG
     return log.exists() and log.stat().st_size > 0
 
 

@@ -90,7 +90,7 @@ class Generator:
                 f"--device {device}: the weights do not fit into its memory; try --dtype bfloat16"
             ) from None
         except (RuntimeError, AssertionError) as error:  # no such device, or torch without CUDA
-            raise XqgError(f"--device {device}: {str(error).splitlines()[0]}") from None
+            raise XqgError(f"--device {device}: {reason_of(error)}") from None
         self._ends = _ends_of(model, self._tokenizer)
         self._decoder: Any
         if settings.kind == "seq2seq":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.index.hits import Hits
 
 
@@ -73,7 +73,7 @@ def batch_search(
             boosts.put(field, java_class("java.lang.Float")(1.0))
             answers = searcher.batch_search_fields(texts, names, k, threads, boosts)
     except JavaException as error:
-        raise XqgError(f"Lucene could not search: {str(error).splitlines()[0]}") from None
+        raise XqgError(f"Lucene could not search: {reason_of(error)}") from None
     found = {entry.getKey(): entry.getValue() for entry in answers.entrySet().toArray()}
     return [
         [(hit.docid, hit.score) for hit in found.get(str(number)) or ()]

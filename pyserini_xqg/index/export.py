@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.base.files import sync
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
                 vectors = column.flatten().to_numpy().reshape(len(column), -1)
                 yield from zip(table["docid"].to_pylist(), vectors, strict=True)
     except (pyarrow.ArrowException, OSError) as error:
-        raise XqgError(f"{path}: damaged ({str(error).splitlines()[0]}); export again") from None
+        raise XqgError(f"{path}: damaged ({reason_of(error)}); export again") from None
 
 
 #: How a part is written.

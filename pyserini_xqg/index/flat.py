@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.base.files import digest
+from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.store.checks import check_finite
 
@@ -69,7 +70,7 @@ class FlatIndexWriter:
         kept, again from the files: ``blocks``, pairs of rows a block and how many such blocks
         follow each other, and ``digest``, the log's checksum.
         """
-        log = (self._folder.partial / "blocks.jsonl").read_bytes()
+        log = (self._folder.partial / LOG).read_bytes()
         rows = (json.loads(line)["rows"] for line in log.splitlines())
         blocks = [[size, len(list(same))] for size, same in groupby(rows)]
         self._folder.finish(
@@ -168,5 +169,5 @@ def open_index(path: Path) -> Any:
         return faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
     except RuntimeError as error:
         raise XqgError(
-            f"{path}: FAISS cannot read it ({str(error).splitlines()[0]}); build the index again"
+            f"{path}: FAISS cannot read it ({reason_of(error)}); build the index again"
         ) from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.index.anserini import count_documents, quiet_anserini
 from pyserini_xqg.index.lucene_vectors import FLAT, HNSW, LuceneVectors
 from pyserini_xqg.index.recall import Sample, measure, say
@@ -112,9 +112,7 @@ def _index(
     try:
         autoclass(f"io.anserini.index.{name}")(args).run()
     except JavaException as error:
-        raise XqgError(
-            f"Anserini could not index the vectors: {str(error).splitlines()[0]}"
-        ) from None
+        raise XqgError(f"Anserini could not index the vectors: {reason_of(error)}") from None
 
 
 _INDEXERS = {FLAT: "IndexFlatDenseVectors", HNSW: "IndexHnswDenseVectors"}

@@ -165,9 +165,11 @@ class MapSums:
         strengths = [scale * each for each in STRENGTHS]
         errors, judged = np.zeros(len(strengths)), 0.0
         for split, (rest, own) in zip(splits, self.parts(), strict=True):
-            if judged < JUDGED and split.left_out.number:
+            if split.left_out.number:
                 errors += split.errors(rest, own, strengths)
                 judged += split.left_out.number
+            if judged >= JUDGED:
+                break
         return strengths[int(errors.argmin())]
 
     def error_of(self, maps: FoldMaps | None) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest
+from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.columns import Column, npy_header
@@ -120,7 +121,7 @@ class StoreWriter:
                 "kept_queries": self._keep,
                 **({"sample": sample} if sample else {}),
                 "blocks": self._folder.blocks,
-                "digest": digest((self._folder.partial / "blocks.jsonl").read_bytes()),
+                "digest": digest((self._folder.partial / LOG).read_bytes()),
             },
             headers,
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.encoder.hub import add_trust_option
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _unfinished(partial: Path) -> Check:
     from pyserini_xqg.verify.check import ERROR, Check
 
     blocks = 0
-    for log in partial.rglob("blocks.jsonl"):  # a routed index has one for each of its own
+    for log in partial.rglob(LOG):  # a routed index has one for each of its own
         with open(log, "rb") as file:
             blocks += sum(line.endswith(b"\n") for line in file)
     return Check(

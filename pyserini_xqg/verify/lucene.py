@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyserini_xqg.base.errors import reason_of
 from pyserini_xqg.index.lucene_vectors import FLAT, LuceneVectors
 from pyserini_xqg.verify.against import fused_again
 from pyserini_xqg.verify.check import (
@@ -84,7 +85,7 @@ def _lucene(path: Path, manifest: Mapping[str, Any]) -> Verdict:
             if ids.docFreq() > 1:
                 twice.add(term.utf8ToString())
     except JavaException as error:
-        return ERROR, f"Lucene: {str(error).splitlines()[0]}; build the index again"
+        return ERROR, f"Lucene: {reason_of(error)}; build the index again"
     if reader.numDocs() != manifest["passages"]:
         return ERROR, f"{reader.numDocs()} documents, the manifest says {manifest['passages']}"
     if twice:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyserini_xqg.base.files import digest, digest_of
+from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.store.columns import npy_header
 from pyserini_xqg.store.sample import drawn
 from pyserini_xqg.store.store import MANIFEST, Store
@@ -27,8 +28,6 @@ from pyserini_xqg.verify.check import (
     count_docids,
 )
 from pyserini_xqg.verify.norms import Norms
-
-_LOG = "blocks.jsonl"
 
 
 def verify_store(path: Path, settings: Settings) -> Iterator[Check]:
@@ -79,7 +78,7 @@ def _files(manifest: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def _present(path: Path, files: Mapping[str, bytes]) -> Verdict:
-    expected = {*files, _LOG, MANIFEST}
+    expected = {*files, LOG, MANIFEST}
     found = {entry.name for entry in path.iterdir()}
     if missing := sorted(expected - found):
         return ERROR, f"missing: {Findings(missing)}"
@@ -127,11 +126,11 @@ def _shape(header: bytes) -> Any:
 
 
 def _checksums(path: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Verdict:
-    if digest_of(path / _LOG) != manifest["digest"]:
-        return ERROR, f"{_LOG} is not the one that the manifest was written with"
+    if digest_of(path / LOG) != manifest["digest"]:
+        return ERROR, f"{LOG} is not the one that the manifest was written with"
     wrong, number = Findings(), 0
     ends = {name: len(header) for name, header in files.items()}
-    with open(path / _LOG, "rb") as log:
+    with open(path / LOG, "rb") as log:
         for number, line in enumerate(log, 1):
             entry = json.loads(line)
             for name, end in entry["sizes"].items():

@@ -13,10 +13,6 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection, Qrels, read_qrels
 from pyserini_xqg.collection.runs import Hit, Run, read_run
 
-#: The defaults of ``--measures``.
-MEASURES = ("RR@10", "nDCG@10", "R@100", "P@10", "Success@1")
-
-
 #: A measure of trec_eval with what it is cut at: recall.100, recall_100, ndcg_cut_10.
 _OF_TREC_EVAL = re.compile(r"[A-Za-z_]+([._][0-9.,]+)?")
 
