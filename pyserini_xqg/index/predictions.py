@@ -105,23 +105,26 @@ class Predictions(Mapping[str, "Vectors"]):
 
     def _add(self, total: Vectors, maps: Sequence[FoldMaps], shares: Vectors, folds: Folds) -> None:
         """Add what maps without these folds expect, each times the passages' shares."""
-        for rows, alike in _pieces(shares, folds):
-            passages, its, fold = self._passages.take(rows, axis=0), shares[:, rows], folds[rows[0]]
+        rows, pieces = _pieces(shares, folds)
+        passages, shares, folds = self._passages.take(rows, axis=0), shares[:, rows], folds[rows]
+        found = np.empty_like(passages)
+        for start, stop, alike in pieces:
+            x, its, fold = passages[start:stop], shares[:, start:stop], folds[start]
             if alike:
                 weights, shift = self._added_up(maps, its[:, 0], fold)
-                found = passages @ weights
-                found += shift
-            else:
-                found = its.T @ np.array([of.at(fold)[1] for of in maps])
-                for of, share in zip(maps, its, strict=True):
-                    number = np.count_nonzero(share)
-                    # A view of all is cheaper than a copy of many.
-                    used = slice(None) if 2 * number > len(share) else np.flatnonzero(share)
-                    if number:
-                        part = passages[used] * share[used, None]
-                        found[used] += part @ of.at(fold)[0]
-            found += total.take(rows, axis=0)
-            total[rows] = found
+                np.matmul(x, weights, out=found[start:stop])
+                found[start:stop] += shift
+                continue
+            part = its.T @ np.array([of.at(fold)[1] for of in maps])
+            for of, share in zip(maps, its, strict=True):
+                number = np.count_nonzero(share)
+                # A view of all is cheaper than a copy of many.
+                used = slice(None) if 2 * number > len(share) else np.flatnonzero(share)
+                if number:
+                    part[used] += (x[used] * share[used, None]) @ of.at(fold)[0]
+            found[start:stop] = part
+        found += total.take(rows, axis=0)
+        total[rows] = found
 
     def _added_up(self, of: Sequence[FoldMaps], shares: Vectors, fold: int) -> Affine:
         """The weights and the shift of maps together, each times its share."""
@@ -138,8 +141,10 @@ class Predictions(Mapping[str, "Vectors"]):
         return self._kept[key]
 
 
-def _pieces(shares: Vectors, folds: Folds) -> Iterator[tuple[Rows, bool]]:
-    """Passages of one fold each that have shares, and whether these are all the same.
+def _pieces(shares: Vectors, folds: Folds) -> tuple[Rows, list[tuple[int, int, bool]]]:
+    """The passages that have shares, in an order in which pieces of it are of one fold each.
+
+    Of each piece the start, the stop, and whether the shares are all the same.
 
     Those that have the same shares in several maps are a piece of their own where they are many.
     Not by what is kept: a resumed run, which has nothing yet, must make the same bytes.
@@ -158,9 +163,9 @@ def _pieces(shares: Vectors, folds: Folds) -> Iterator[tuple[Rows, bool]]:
     many = np.flatnonzero(np.diff(starts, append=len(order)) >= _WORTH)
     for start, stop in zip(starts[many], np.append(starts, len(order))[many + 1], strict=True):
         first = shares[:, order[start], None]
-        if np.count_nonzero(first) > 1 and (one or (shares[:, order[start:stop]] == first).all()):
+        several = np.count_nonzero(first) > 1  # of one map alone the sum is no less work
+        if one or (several and (shares[:, order[start:stop]] == first).all()):
             cuts |= {start, stop}
             alike.add(start)
-    rows, bounds = some[order], sorted(cuts)
-    for start, stop in pairwise(bounds):
-        yield rows[start:stop], start in alike
+    bounds = pairwise(sorted(cuts))
+    return some[order], [(start, stop, start in alike) for start, stop in bounds]
