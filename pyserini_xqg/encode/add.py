@@ -161,7 +161,6 @@ def facts_of_both(store: Store, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **facts,
         "inputs": {**facts["inputs"], **old},
-        "fields": before["fields"],
         "shard": before["shard"],
         "probes": [*before["probes"], *new],
     }

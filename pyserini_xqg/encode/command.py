@@ -75,12 +75,12 @@ def encode_here(groups: Groups) -> None:
             join = Join(source.corpus, queries, Path(work), **reading)
             if model.check_backend:
                 rows = shard_range(join.passages, **shard)
-                print(check_backend(join, encoder, model.fields, *rows))
+                print(check_backend(join, encoder, model.fields or ["text"], *rows))
             else:
                 cost = estimate(
                     join,
                     encoder,
-                    model.fields,
+                    model.fields or ["text"],
                     **shard,
                     dtype=output.dtype,
                     keep_queries=keep_queries,

@@ -37,7 +37,7 @@ def encode_corpus(
     queries: Sequence[str | Path] = (),
     languages: Sequence[str] | None = None,
     language: str | None = None,
-    fields: Sequence[str] = ("text",),
+    fields: Sequence[str] | None = None,
     form: PassageFormat | None = None,
     ignore_unknown: bool = False,
     shard_id: int = 0,
@@ -68,8 +68,9 @@ def encode_corpus(
         Languages of queries to keep; all by default.
     language : str or None
         Of queries whose rows do not say theirs: plain lists, and TSV.
-    fields : sequence of str
-        What is encoded of a passage: ``text``, or ``title`` and ``text``.
+    fields : sequence of str or None
+        What is encoded of a passage: ``text``, or ``title`` and ``text``. By default what the
+        vectors say, and ``text``.
     form : PassageFormat or None
         How corpus rows are read.
     ignore_unknown : bool
@@ -119,6 +120,13 @@ def encode_corpus(
                 "not seen when it writes: leave --to-faiss out, and give --mu to python -m "
                 "pyserini_xqg.index"
             )
+    known = vectors.fields if vectors else None
+    if known and fields and list(fields) != list(known):
+        raise XqgError(
+            f"{vectors and vectors.path}: vectors of passages' {' '.join(known)}; found encoder "
+            f"--fields {' '.join(fields)}: leave it out"
+        )
+    fields = fields or known or ("text",)
     before = store_to_add_to(vectors, encoder, keep_queries, to_faiss, shard_num) if add else None
     if before is not None:
         dtype = before.manifest["dtype"]
@@ -227,7 +235,7 @@ def encode_corpus(
             )
         join.close()
     said = f"{stop - start:,} passages"
-    if join.languages and shard_num == 1:
+    if join.languages and shard_num == 1 and not join.unknown:  # of which some queries are
         said += f", {sum(join.counts[language] for language in join.languages):,} queries"
     say(f"{said} -> {output}, {duration(time.monotonic() - began)}")
     for count, what in (

@@ -191,7 +191,12 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     )
     add("--revision", help="of the model on the hub")
     add("--query-encoder", help="the query side's model where the two are not tied")
-    add("--fields", nargs="+", default=["text"], choices=_FIELDS, help="what is encoded")
+    add(
+        "--fields",
+        nargs="+",
+        choices=_FIELDS,
+        help="what is encoded (default: text, or as the store says that --vectors names)",
+    )
     add(
         "--pooling",
         choices=POOLINGS,

@@ -6,7 +6,7 @@ store of ours. Whatever the kind, a few hundred rows are in memory at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,8 @@ class VectorSource(NamedTuple):
         What is read.
     encoder : EncoderSpec or None
         Where the vectors say what made them: in what this package wrote.
+    fields : sequence of str or None
+        What was encoded of a passage, where they say that, too.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class VectorSource(NamedTuple):
     read: Read
     files: list[Path]
     encoder: EncoderSpec | None = None
+    fields: Sequence[str] | None = None
 
 
 def open_vectors(
@@ -198,7 +201,7 @@ def _faiss(path: Path) -> VectorSource:
             f"{path}: expected a folder with 'index' and 'docid' (one a line), as pyserini.encode "
             "--to-faiss and pyserini.index.faiss write it"
         )
-    spec = _own_encoder(path)
+    spec, fields = _own(path)
     index = open_index(index_file)
     if isinstance(index, faiss.IndexIVFFlat):
         index.make_direct_map()
@@ -211,22 +214,23 @@ def _faiss(path: Path) -> VectorSource:
     def read(start: int, work: Path) -> Iterator[Rows]:
         yield from _beside(_lines_of(names, start), names, index.ntotal, index.reconstruct_n, start)
 
-    return VectorSource(path, "FAISS", read, [index_file, names], spec)
+    return VectorSource(path, "FAISS", read, [index_file, names], spec, fields)
 
 
-def _own_encoder(path: Path) -> EncoderSpec | None:
-    """The encoder of an index of ours; stock ones do not say."""
+def _own(path: Path) -> tuple[EncoderSpec | None, Sequence[str] | None]:
+    """The encoder of an index of ours, and what it encoded; stock ones do not say."""
     from pyserini_xqg.index.manifest import MANIFEST, read_manifest
 
     if not (path / MANIFEST).is_file():
-        return None
+        return None, None
     manifest = read_manifest(path)
     if manifest["languages"] and manifest.get("alpha"):
         raise XqgError(
             f"{path}: queries are folded into these vectors already (alpha {manifest['alpha']}); "
             "give the store that the index was made from"
         )
-    return EncoderSpec.from_dict(manifest["encoder"], str(path / MANIFEST))
+    spec = EncoderSpec.from_dict(manifest["encoder"], str(path / MANIFEST))
+    return spec, manifest.get("fields")
 
 
 def _store(path: Path) -> VectorSource:
@@ -243,7 +247,7 @@ def _store(path: Path) -> VectorSource:
             first += len(block.docids) - skip
 
     files = [path / "passages.npy", path / "docid"]
-    return VectorSource(path, "store", read, files, store.encoder)
+    return VectorSource(path, "store", read, files, store.encoder, store.manifest.get("fields"))
 
 
 def _lines_of(path: Path, start: int) -> Iterator[str]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import parsed_json, read_whole, written_whole
+from pyserini_xqg.base.files import parsed_json, read_lines, read_whole, written_whole
 from pyserini_xqg.base.refusing import refuse_existing
+from pyserini_xqg.collection.records import parse_json
 
 
 class Asked(NamedTuple):
@@ -38,6 +40,7 @@ def write_collection(
     *,
     relevant: Mapping[str, Sequence[str]] | None = None,
     language: str = "en",
+    distractors: Path | None = None,
 ) -> None:
     """Write ``corpus.jsonl`` and ``queries.jsonl``, and files of topics with their judgments.
 
@@ -62,6 +65,8 @@ def write_collection(
         By topic id, the docids, where a topic has more than its own.
     language : str
         Of the passages.
+    distractors : Path or None
+        A corpus of other passages; ``all.jsonl`` has those of the corpus, and these.
 
     Raises
     ------
@@ -72,6 +77,10 @@ def write_collection(
     work = output.with_name(f"{output.name}.partial")
     work.mkdir(parents=True, exist_ok=True)
     write_rows(work / "corpus.jsonl", corpus)
+    if distractors:
+        others = (parse_json(line.content, f"{distractors}:{line.number}")
+                  for line in read_lines(distractors))  # fmt: skip
+        write_rows(work / "all.jsonl", chain(corpus, others))
     with written_whole(work / "articles.tsv") as file:
         file.writelines(f"{row['docid']}\t{row['title']}\n" for row in corpus)
     write_rows(
@@ -117,6 +126,26 @@ def read_squad(path: Path, expected: str) -> Any:
         return parsed_json(read_whole(path))["data"]
     except (ValueError, KeyError, TypeError) as error:
         raise XqgError(f"{path}: not in SQuAD's form ({error!r}); expected {expected}") from None
+
+
+def read_examples(path: Path, keys: Sequence[str], expected: str) -> list[Any]:
+    """The examples of a file of IndicGenBench's, each of which has these keys.
+
+    Raises
+    ------
+    XqgError
+        For a file that is missing or of another form.
+    """
+    if not path.is_file():
+        raise XqgError(f"no such file: {path}; expected {expected} of IndicGenBench")
+    try:
+        examples = parsed_json(read_whole(path))["examples"]
+        for example in examples:
+            for key in keys:
+                example[key]
+    except (ValueError, KeyError, TypeError) as error:
+        raise XqgError(f"{path}: not a file of IndicGenBench's ({error!r})") from None
+    return list(examples)
 
 
 def topic(qid: str, text: str, language: str) -> dict[str, str]:

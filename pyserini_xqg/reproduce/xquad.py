@@ -3,7 +3,8 @@
 The English passages are the corpus, or with ``--passages`` those in another of its languages. Of
 the questions that people asked about a passage the first, third, ... are its generated queries and
 the others topics, in the eleven other languages. Articles alternate: the first, third, ... are the
-dev half, the others the test half.
+dev half, the others the test half. ``--indic`` adds the same questions in eleven languages of India
+(XQuAD-IN, of IndicGenBench; Singh et al., ACL 2024).
 """
 
 from __future__ import annotations
@@ -15,12 +16,20 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
-from pyserini_xqg.reproduce.question_answering import Asked, one_line, read_squad, write_collection
+from pyserini_xqg.reproduce.question_answering import (
+    Asked,
+    one_line,
+    read_examples,
+    read_squad,
+    write_collection,
+)
 
 LANGUAGES = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
 #: With that of the originals.
 ALL = ("en", *LANGUAGES)
 HALVES = ("dev", "test")
+#: Those that XQuAD-IN adds; its Hindi is left out, as XQuAD has one.
+INDIC = ("as", "bn", "gu", "kn", "ml", "mr", "or", "pa", "ta", "te", "ur")
 _EXPECTED = f"the folder of XQuAD's downloads, xquad.en.json and {', '.join(LANGUAGES)}"
 
 
@@ -47,8 +56,10 @@ class Paragraph(NamedTuple):
         return HALVES[self.article % 2]
 
 
-def read_xquad(folder: Path) -> Iterator[Paragraph]:
+def read_xquad(folder: Path, indic: Path | None = None) -> Iterator[Paragraph]:
     """The passages in the order of ``xquad.en.json``, with their questions, in every language.
+
+    Questions are in those of `INDIC`, too, where XQuAD-IN's folder is given.
 
     Raises
     ------
@@ -63,6 +74,7 @@ def read_xquad(folder: Path) -> Iterator[Paragraph]:
             raise XqgError(
                 f"{files[code]}: other questions than {files['en'].name}; fetch both again"
             )
+    more = {code: _read_indic(indic, code) for code in INDIC} if indic else {}
     for a, article in enumerate(data["en"]):
         for p, paragraph in enumerate(article["paragraphs"]):
             questions = [
@@ -75,12 +87,22 @@ def read_xquad(folder: Path) -> Iterator[Paragraph]:
                             f"{files[code]}: question {asked['id']}",
                         )
                         for code, of in data.items()
-                    },
+                    }
+                    | {code: of[str(asked["id"])] for code, of in more.items()},
                 )
                 for q, asked in enumerate(paragraph["qas"])
             ]
             texts = {code: of[a]["paragraphs"][p]["context"] for code, of in data.items()}
             yield Paragraph(f"{a}#{p}", article["title"], texts, a, questions)
+
+
+def _read_indic(folder: Path, code: str) -> dict[str, str]:
+    """The questions of a file of XQuAD-IN's by id."""
+    path = folder / f"xquad_{code}_test.json"
+    return {
+        example["id"]: one_line(example["question"], f"{path}: question {example['id']}")
+        for example in read_examples(path, ("id", "question"), "the folder xquad_in")
+    }
 
 
 def _shape(articles: Any, path: Path) -> list[list[list[str]]]:
@@ -102,6 +124,8 @@ def make_collection(
     without: Sequence[str] = (),
     queries_of: Sequence[str] = HALVES,
     passages: str = "en",
+    indic: Path | None = None,
+    distractors: Path | None = None,
 ) -> None:
     """Write the collection.
 
@@ -119,13 +143,17 @@ def make_collection(
         The halves whose passages have queries.
     passages : str
         Their language; queries and topics are in all others.
+    indic : Path or None
+        XQuAD-IN's folder, for queries and topics in `INDIC`, too.
+    distractors : Path or None
+        A corpus of other passages: see `question_answering.write_collection`.
     """
     if not 0 <= coverage <= 1:
         raise XqgError(f"--coverage {coverage}: expected a share from 0 to 1")
-    paragraphs = list(read_xquad(source))
+    paragraphs = list(read_xquad(source, indic))
     drawn = random.Random(seed).sample(range(len(paragraphs)), round(coverage * len(paragraphs)))
     covered = {paragraphs[i].docid for i in drawn if paragraphs[i].half in queries_of}
-    asking = [code for code in ALL if code != passages]
+    asking = [code for code in (*ALL, *(INDIC if indic else ())) if code != passages]
     codes = [code for code in asking if code not in without]
     topics: dict[str, list[Asked]] = {half: [] for half in HALVES}
     for paragraph in paragraphs:
@@ -159,6 +187,7 @@ def make_collection(
         if len(covered) < len(paragraphs)
         else {},
         language=passages,
+        distractors=distractors,
     )
     said = [
         f"{len(of)} {half} ({len(of) // len(asking)} a language)" for half, of in topics.items()
@@ -195,6 +224,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--passages", default="en", choices=ALL, metavar="LANG", help="their language"
     )
+    parser.add_argument(
+        "--indic", type=Path, metavar="DIR", help="XQuAD-IN's folder: eleven languages more"
+    )
+    parser.add_argument(
+        "--distractors", type=Path, metavar="FILE",
+        help="a corpus of other passages; all.jsonl gets the corpus, and these",
+    )  # fmt: skip
     args = parser.parse_args(argv)
     make_collection(
         args.input,
@@ -204,6 +240,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         without=args.without,
         queries_of=args.queries_of,
         passages=args.passages,
+        indic=args.indic,
+        distractors=args.distractors,
     )
 
 

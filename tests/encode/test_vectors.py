@@ -278,10 +278,23 @@ def test_a_store_is_given_other_queries(corpus_and_queries, encoder, tmp_path, c
     assert (new.languages, old.languages) == (["ar"], ["te"])
     assert (tmp_path / "t/passages.npy").read_bytes() == (tmp_path / "s/passages.npy").read_bytes()
     assert new.manifest["adopted"]["checked"]["compared"] == 16
+    assert new.manifest["fields"] == ["text"]
     other = tmp_path / "other.jsonl"
     other.write_text('{"docid": "x", "text": "w1"}\n')
     with pytest.raises(XqgError, match="other.jsonl: no passage .*, which --vectors has"):
         encode_corpus(other, tmp_path / "u", encoder, vectors=open_vectors(tmp_path / "s"))
+
+
+@pytest.mark.parametrize("to_faiss", [None, Fusion()])
+def test_what_was_encoded_comes_with_the_vectors(encoder, tmp_path, to_faiss):
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"docid": "p", "title": "w1", "text": "w2"}\n')
+    encode_corpus(corpus, tmp_path / "s", encoder, fields=["title", "text"], to_faiss=to_faiss)
+    source = open_vectors(tmp_path / "s")
+    encode_corpus(corpus, tmp_path / "t", encoder, vectors=source)
+    assert Store([tmp_path / "t"]).manifest["fields"] == ["title", "text"]
+    with pytest.raises(XqgError, match="vectors of passages' title text; found .*--fields text"):
+        encode_corpus(corpus, tmp_path / "u", encoder, vectors=source, fields=["text"])
 
 
 @pytest.mark.parametrize("write", KINDS)
