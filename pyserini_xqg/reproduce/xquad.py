@@ -74,7 +74,7 @@ def read_xquad(folder: Path, indic: Path | None = None) -> Iterator[Paragraph]:
             raise XqgError(
                 f"{files[code]}: other questions than {files['en'].name}; fetch both again"
             )
-    more = {code: _read_indic(indic, code) for code in INDIC} if indic else {}
+    more = _read_indic(indic, data["en"]) if indic else {}
     for a, article in enumerate(data["en"]):
         for p, paragraph in enumerate(article["paragraphs"]):
             questions = [
@@ -96,13 +96,19 @@ def read_xquad(folder: Path, indic: Path | None = None) -> Iterator[Paragraph]:
             yield Paragraph(f"{a}#{p}", article["title"], texts, a, questions)
 
 
-def _read_indic(folder: Path, code: str) -> dict[str, str]:
-    """The questions of a file of XQuAD-IN's by id."""
-    path = folder / f"xquad_{code}_test.json"
-    return {
-        example["id"]: one_line(example["question"], f"{path}: question {example['id']}")
-        for example in read_examples(path, ("id", "question"), "the folder xquad_in")
-    }
+def _read_indic(folder: Path, articles: Any) -> dict[str, dict[str, str]]:
+    """By language the questions of XQuAD-IN's files by id, all that these articles have."""
+    ids = {asked["id"] for a in articles for p in a["paragraphs"] for asked in p["qas"]}
+    questions = {}
+    for code in INDIC:
+        path = folder / f"xquad_{code}_test.json"
+        questions[code] = {
+            example["id"]: one_line(example["question"], f"{path}: question {example['id']}")
+            for example in read_examples(path, ("id", "question"), "the folder xquad_in")
+        }
+        if missing := ids - questions[code].keys():
+            raise XqgError(f"{path}: no question {min(missing)}; fetch it again")
+    return questions
 
 
 def _shape(articles: Any, path: Path) -> list[list[list[str]]]:

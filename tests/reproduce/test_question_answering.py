@@ -1,4 +1,4 @@
-"""XQuAD's and AfriQA's files as retrieval collections, on made files of their forms."""
+"""Data sets' files as retrieval collections, on made files of their forms."""
 
 from __future__ import annotations
 
@@ -91,6 +91,33 @@ def test_xquad_with_passages_in_another_language(source, tmp_path):
     assert topics[0] == {"qid": "en-q101", "title": "en 1 0 1?", "lang": "en"}
     translated = rows(out / "translated.test.jsonl")
     assert translated[0] == {"qid": "en-q101", "title": "hi 1 0 1?", "lang": "hi"}
+
+
+def indic_file(folder, name, examples):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(json.dumps({"canary": "none", "examples": examples}))
+
+
+def test_xquad_in_more_languages_and_among_others(source, tmp_path):
+    folder, others, out = tmp_path / "xquad_in", tmp_path / "others.jsonl", tmp_path / "out"
+    ids = [f"q{a}{p}{q}" for a in range(3) for p in range(2) for q in range(3)]
+    for code in xquad.INDIC:
+        examples = [{"id": each, "question": f"{code} {each}?"} for each in reversed(ids)]
+        indic_file(folder, f"xquad_{code}_test.json", examples)
+    others.write_text('{"docid": "x", "title": "X", "text": "another"}\n')
+    words = ["--input", str(source), "--output", str(out), "--indic", str(folder)]
+    xquad.main([*words, "--distractors", str(others)])
+    queries = rows(out / "queries.jsonl")[3]["generated_queries"]
+    assert list(queries) == [*xquad.LANGUAGES, *xquad.INDIC]
+    assert queries["ur"] == ["ur q110?", "ur q112?"]
+    test = rows(out / "topics.test.jsonl")
+    assert len(test) == 2 * 22
+    assert test[21] == {"qid": "ur-q101", "title": "ur q101?", "lang": "ur"}
+    assert [row["docid"] for row in rows(out / "all.jsonl")][-2:] == ["2#1", "x"]
+    assert len(rows(out / "corpus.jsonl")) == 6
+    indic_file(folder, "xquad_ta_test.json", [{"id": "q000", "question": "?"}])
+    with pytest.raises(XqgError, match=r"xquad_ta_test\.json: no question q001"):
+        xquad.main([*words[:2], "--output", str(tmp_path / "again"), *words[4:]])
 
 
 def test_what_is_not_xquad(source, tmp_path):
