@@ -12,6 +12,7 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.auto import OPEN, complete
+from pyserini_xqg.index.folds import folds_in
 from pyserini_xqg.index.manifest import FORMAT, MANIFEST, index_manifest, read_manifest
 from pyserini_xqg.index.maps_file import MAPS, describe_maps, maps_of, save_maps
 from pyserini_xqg.index.max_sim import MAX_SIM, check_max_sim, write_max_sim
@@ -90,6 +91,7 @@ def _build(
     chosen_by: Mapping[str, Any] | None,
     overwrite: bool,
     options: Options,
+    folds: NDArray[np.uint8] | None = None,
 ) -> dict[str, Any] | None:
     """As `build_index`; what the self-check found is returned, not printed."""
     from pyserini_xqg.base.output import OutputFolder
@@ -133,7 +135,7 @@ def _build(
         checked = self_check(store, fusion, chosen, centres, maps)
         if checked:
             manifest["self_check"] = checked
-        fused = Fused(store, fusion, chosen, centres, maps, folder.path.name)
+        fused = Fused(store, fusion, chosen, centres, maps, folds, folder.path.name)
         TARGETS[to](Job(folder, fused, plan, manifest, options))
     return checked
 
@@ -180,7 +182,7 @@ def build_routed(
             save_maps(maps, folder.work / MAPS)
             plan["maps"] = describe_maps(maps, folder.work / MAPS)["digest"]
         folder.start(plan, {})
-        checked = {}
+        folds, checked = None if maps is None else folds_in(store), {}  # once for all routes
         for route in [*chosen, FALLBACK]:
             path = folder.partial / route
             if path.is_dir():  # finished before the process was killed
@@ -190,7 +192,7 @@ def build_routed(
             members = chosen if route == FALLBACK else [route]
             of_route = fusion.of_route(route, members)
             checked[route] = _build(
-                store, path, of_route, to, members, maps, None, False, Options(**options)
+                store, path, of_route, to, members, maps, None, False, Options(**options), folds
             )
         folder.finish(
             {

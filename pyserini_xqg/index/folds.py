@@ -30,6 +30,16 @@ def folds_of(docids: Iterable[str]) -> NDArray[np.int64]:
     return np.fromiter(hashes, np.int64) % FOLDS
 
 
+def folds_in(store: Store) -> NDArray[np.uint8]:
+    """The folds of all passages of a store, shape ``(n,)``: a byte each."""
+    found = []
+    for path in store.paths:
+        with open(path / "docid", "rb") as docids:
+            hashes = (zlib.crc32(line[:-1]) for line in docids)
+            found.append((np.fromiter(hashes, np.int64) % FOLDS).astype(np.uint8))
+    return np.concatenate(found)
+
+
 def folds_at(store: Store, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The folds of some rows of a store, which may come again, in the order given."""
     wanted, places = np.unique(rows, return_inverse=True)

@@ -33,6 +33,8 @@ class Fused:
     centres : mapping of language to array, shape (d,), float32, or None
     maps : Maps or None
         For a fusion with a mu.
+    folds : array, shape (passages,), uint8, or None
+        Of the passages, where they are known: made for each block otherwise, from the docids.
     name : str
         Of what is made, for the lines of progress: routes are made one after the other.
     """
@@ -42,6 +44,7 @@ class Fused:
     languages: Sequence[str]
     centres: Mapping[str, NDArray[np.float32]] | None = None
     maps: Maps | None = None
+    folds: NDArray[np.uint8] | None = None
     name: str = ""
 
     @property
@@ -84,7 +87,9 @@ class Fused:
         if self.name:
             what = f"{what} ({self.name})"
         for block in with_bar(left, self.passages, what, done=done):
-            predictions = None if self.maps is None else self.maps.predictions(block)
+            folds = None if self.folds is None else self.folds[done : done + len(block.docids)]
+            done += len(block.docids)
+            predictions = None if self.maps is None else self.maps.predictions(block, folds)
             vectors = self.fusion.apply(block, self.centres, predictions)
             check_finite(vectors, block.docids)
             yield block.docids, vectors

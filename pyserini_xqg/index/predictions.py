@@ -152,10 +152,11 @@ def _pieces(shares: Vectors, folds: Folds) -> tuple[Rows, list[tuple[int, int, b
     some = np.flatnonzero(shares.any(axis=0))
     shares, folds = shares.take(some, axis=1), folds[some]
     groups = np.zeros(len(some), np.int64)
-    one = bool((shares == shares[:, :1]).all())
-    if not one:  # Knuth's factors, which overflow, make a number of them
+    if one := bool((shares == shares[:, :1]).all()):
+        order = np.argsort(folds, kind="stable")
+    else:  # Knuth's factors, which overflow, make a number of them
         groups = np.cumprod(np.full(len(shares), 6364136223846793005)) @ shares.view(np.int32)
-    order = np.lexsort((groups, folds))
+        order = np.lexsort((groups, folds))
     folds, groups = folds[order], groups[order]
     other = folds[1:] != folds[:-1]
     cuts, alike = {0, len(order), *(np.flatnonzero(other) + 1).tolist()}, set()

@@ -165,7 +165,7 @@ def work(output):
 
 def test_kill_9_at_any_moment(model, tmp_path, monkeypatch):
     monkeypatch.setattr(corpus_module, "BLOCK", 8)
-    source = write_corpus(tmp_path / "corpus.jsonl", 100)
+    source = write_corpus(tmp_path / "corpus.jsonl", 44)  # six blocks
     kill_at_any_moment(GENERATE, tmp_path / "q.jsonl.gz", source, model)
     written = (tmp_path / "q.jsonl.gz").read_bytes()
     assert written == generate(source, tmp_path / "whole.gz", settings(model, trim_vocabulary=True))
