@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from pyserini_xqg.base.after_import import after_import
-from pyserini_xqg.base.java_hook import install
+from pyserini_xqg.base.import_hooks import after_import, install
 
 __version__ = "0.1.0"
 

@@ -17,7 +17,6 @@ from pyserini_xqg.encoder.spec import POOLINGS, EncoderSpec
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.export",
         description="Save an encoder as sentence-transformers loads it: weights, tokenizer, "

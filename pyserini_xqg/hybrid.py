@@ -17,9 +17,8 @@ from pyserini_xqg.collection.runs import Run, write_run
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.bm25_text import is_bm25
-from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join
+from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join, fuse_runs
 from pyserini_xqg.search.routing import add_detect_option, detected
-from pyserini_xqg.search.run_fusion import fuse_runs
 from pyserini_xqg.search.searcher import search_topics
 from pyserini_xqg.search.stock import (
     add_stock_options,
@@ -88,44 +87,42 @@ def apart(dense: Run, sparse: Run) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.hybrid",
         description=__doc__,
         example="--dense indexes/mine --sparse indexes/bm25 --weight 0.8 --topics topics.jsonl "
         "--output hybrid.run",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--dense",
         required=True,
         metavar="DIR",
         help="an index of ours, or a FAISS folder of stock Pyserini with its --encoder",
     )
-    parser.add_argument(
+    add(
         "--sparse",
         required=True,
         metavar="DIR",
         help="a BM25 index, of ours or of stock Pyserini; both may be names of prebuilt ones",
     )
-    parser.add_argument("--topics", required=True, help="JSONL or TSV")
+    add("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
     add_detect_option(parser)
-    parser.add_argument("--output", required=True, metavar="RUN", help="the file to write")
-    parser.add_argument("--runtag", default="xqg-hybrid", help="last column of the run")
-    parser.add_argument("--hits", type=int, default=1000, help="passages a topic")
-    parser.add_argument("--weight", type=float, help="of the dense run, 0 to 1")
-    parser.add_argument("--dev-topics", help="choose the weight on these instead")
-    parser.add_argument("--dev-qrels", help="their judgments")
-    parser.add_argument("--measure", default="RR@10", help="to choose by, such as recall.100")
+    add("--output", required=True, metavar="RUN", help="the file to write")
+    add("--runtag", default="xqg-hybrid", help="last column of the run")
+    add("--hits", type=int, default=1000, help="passages a topic")
+    add("--weight", type=float, help="of the dense run, 0 to 1")
+    add("--dev-topics", help="choose the weight on these instead")
+    add("--dev-qrels", help="their judgments")
+    add("--measure", default="RR@10", help="to choose by, such as recall.100")
     add_join_options(parser, "; with mean, BM25, which has no vectors, takes one text")
-    parser.add_argument("--batch-size", type=int, default=64, help="texts at a time")
-    parser.add_argument("--threads", type=int, default=1, help="of the search")
-    parser.add_argument(
-        "--encoder", help="another place of the dense index's model; of a stock one, its model"
-    )
-    parser.add_argument("--device", help="of the encoder; by default the first accelerator")
+    add("--batch-size", type=int, default=64, help="texts at a time")
+    add("--threads", type=int, default=1, help="of the search")
+    add("--encoder", help="another place of the dense index's model; of a stock one, its model")
+    add("--device", help="of the encoder; by default the first accelerator")
     add_trust_option(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     add_stock_options(parser)
     args = parser.parse_args(argv)
     if min(args.hits, args.batch_size, args.threads) < 1:

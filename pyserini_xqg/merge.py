@@ -17,8 +17,7 @@ import numpy as np
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.collection.shards import BLOCK, check_same_settings
-from pyserini_xqg.store.block import Block
-from pyserini_xqg.store.cutting import cut, recut
+from pyserini_xqg.store.block import Block, cut, recut
 from pyserini_xqg.store.sample import thinned
 
 if TYPE_CHECKING:
@@ -151,7 +150,6 @@ def merge_indexes(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.merge",
         description=__doc__,

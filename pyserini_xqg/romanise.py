@@ -198,7 +198,6 @@ def romanise_files(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.romanise",
         description=__doc__,

@@ -54,7 +54,7 @@ def run_module(module: str, arguments: Sequence[str] = (), heap: str | None = No
 
         allow_long_queries()
     if module.startswith("pyserini.server."):
-        from pyserini_xqg.plugin.serving import register_searchers
+        from pyserini_xqg.plugin.opening import register_searchers
 
         register_searchers()
     argv = sys.argv
@@ -143,9 +143,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{CLASS_NAME!r} registered.",
         example="pyserini.eval.trec_eval -c -m recip_rank qrels.txt dense.run",
     )
-    parser.add_argument("--heap", help="the most memory for Java objects, such as 8g")
-    parser.add_argument("module", help="such as pyserini.search.faiss")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the module's own arguments")
+    add = parser.add_argument
+    add("--heap", help="the most memory for Java objects, such as 8g")
+    add("module", help="such as pyserini.search.faiss")
+    add("arguments", nargs=argparse.REMAINDER, help="the module's own arguments")
     args = parser.parse_args(argv)
     run_module(args.module, args.arguments, args.heap)
 

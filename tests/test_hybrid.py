@@ -13,7 +13,7 @@ from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.hybrid import WEIGHTS, apart, choose_weight, main
 from pyserini_xqg.index.__main__ import main as index
 from pyserini_xqg.search.__main__ import main as search
-from pyserini_xqg.search.run_fusion import fuse_runs
+from pyserini_xqg.search.joining import fuse_runs
 
 DENSE = {"007": [Hit("a", 80.0), Hit("b", 70.0), Hit("c", 60.0)], "te-1": [Hit("a", 5.0)]}
 SPARSE = {"007": [Hit("c", 9.0), Hit("a", 5.0), Hit("d", 1.0)]}

@@ -12,7 +12,7 @@ from pyserini_xqg.index.bm25 import build_bm25
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.merge import main, merge_indexes, merge_stores
-from pyserini_xqg.store.cutting import recut
+from pyserini_xqg.store.block import recut
 from pyserini_xqg.store.store import Store
 from pyserini_xqg.store.writer import StoreWriter
 

@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.advise",
         description=__doc__,
         example="--corpus corpus.jsonl --queries queries.jsonl --encoder "
         "intfloat/multilingual-e5-small --output advice",
     )
-    parser.add_argument("--corpus", required=True, help="passages: JSONL or TSV, file or folder")
-    parser.add_argument("--queries", nargs="+", required=True, help="generated queries")
-    parser.add_argument("--topics", help="JSONL or TSV, to choose and report by judgments")
-    parser.add_argument("--qrels", help="of --topics, in TREC format")
-    parser.add_argument("--output", required=True, metavar="DIR", help="for all that is made")
+    add = parser.add_argument
+    add("--corpus", required=True, help="passages: JSONL or TSV, file or folder")
+    add("--queries", nargs="+", required=True, help="generated queries")
+    add("--topics", help="JSONL or TSV, to choose and report by judgments")
+    add("--qrels", help="of --topics, in TREC format")
+    add("--output", required=True, metavar="DIR", help="for all that is made")
     add_encoder_options(parser.add_argument_group("encoder"))
     args = parser.parse_args(argv)
     if bool(args.topics) != bool(args.qrels):
@@ -75,7 +75,7 @@ def advise(inputs: Inputs, output: Path, encoder: Callable[[], Encoder]) -> None
     from pyserini_xqg.advise import advice, systems
     from pyserini_xqg.advise.pipeline import make, see
     from pyserini_xqg.base.files import write_json, written_whole
-    from pyserini_xqg.evaluate.report.page import as_page
+    from pyserini_xqg.evaluate.report.forms import as_page
     from pyserini_xqg.index.manifest import read_built
 
     def say(what: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_xqg.advise.systems import mean_of, shared
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.report.plots import as_png
+from pyserini_xqg.evaluate.report.forms import as_png
 from pyserini_xqg.evaluate.report.sections import Plot, Section, Table
 from pyserini_xqg.index.choice import MEASURE
 

@@ -8,8 +8,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyserini_xqg.advise.asked import Asked, judged
-from pyserini_xqg.advise.held_out import rounds_of, take_out
+from pyserini_xqg.advise.held_out import Asked, judged, rounds_of, take_out
 from pyserini_xqg.advise.systems import Seen, look
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.manifest import read_built

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyserini_xqg.advise.asked import Asked, ByTopic
+from pyserini_xqg.advise.held_out import Asked, ByTopic
 from pyserini_xqg.collection.runs import Hit, Run
 from pyserini_xqg.evaluate.from_store.retrieval import System, everyone, parts_of
 from pyserini_xqg.evaluate.from_store.subject import Subject
@@ -14,7 +14,7 @@ from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.hybrid import WEIGHTS
 from pyserini_xqg.index.choice import MEASURE
 from pyserini_xqg.index.settings import Fusion
-from pyserini_xqg.search.run_fusion import fuse_runs
+from pyserini_xqg.search.joining import fuse_runs
 
 if TYPE_CHECKING:
     from pyserini_xqg.store.store import Store

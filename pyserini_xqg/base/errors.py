@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 _DISK_FULL = (
     "no space left on the device (writing {}): free some and run the same command again; finished "
@@ -35,6 +36,20 @@ def shortened(text: str, most: int = 80) -> str:
 def reason_of(error: BaseException) -> str:
     """The first line of what an error of another library says; its class where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def check_positive(settings: Any, *names: str) -> None:
+    """Check that these fields of some settings are at least 1.
+
+    Raises
+    ------
+    XqgError
+        Naming the option that a field comes from.
+    """
+    for name in names:
+        if getattr(settings, name) < 1:
+            option = "--" + name.replace("_", "-")
+            raise XqgError(f"{option} {getattr(settings, name)}: expected at least 1")
 
 
 def run_command(main: Callable[[Sequence[str] | None], None]) -> None:

@@ -1,4 +1,4 @@
-"""Input files read line by line, and small files written whole."""
+"""Input files read line by line, small files written whole, and the folder for what is kept."""
 
 from __future__ import annotations
 
@@ -274,3 +274,10 @@ def sync(file: IO[Any]) -> None:
     """Bring a file's content to the disk."""
     file.flush()
     os.fsync(file.fileno())
+
+
+def cache_folder() -> Path:
+    """``PYSERINI_CACHE``, else ``pyserini_xqg`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
+    if named := os.environ.get("PYSERINI_CACHE"):
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pyserini_xqg"

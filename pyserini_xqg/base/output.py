@@ -14,8 +14,7 @@ from typing import IO, Any, Self
 from pyserini_xqg.base.errors import XqgError, shortened
 from pyserini_xqg.base.files import check_fields, digest, read_json, read_object, sync, write_json
 from pyserini_xqg.base.leftovers import LEFTOVERS, LOG, REMOVED, tidy
-from pyserini_xqg.base.names import check_names
-from pyserini_xqg.base.refusing import refuse_around, refuse_existing, refuse_inside
+from pyserini_xqg.base.refusing import check_names, refuse_around, refuse_existing, refuse_inside
 
 
 class OutputFolder:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 from pyserini_xqg.base.errors import XqgError
 
@@ -23,32 +26,14 @@ _BLOCK = tarfile.BLOCKSIZE
 class _Packing(NamedTuple):
     name: str
     starts: tuple[bytes, ...]
-    open: Callable[[Path], IO[bytes]]
+    open: Callable[[Path], Any]
 
 
-def _gzip(path: Path) -> IO[bytes]:
-    import gzip
-
-    return cast("IO[bytes]", gzip.open(path))
-
-
-def _bz2(path: Path) -> IO[bytes]:
-    import bz2
-
-    return bz2.open(path)
-
-
-def _xz(path: Path) -> IO[bytes]:
-    import lzma
-
-    return lzma.open(path)
-
-
-def _arrow(name: str) -> Callable[[Path], IO[bytes]]:
-    def open_(path: Path) -> IO[bytes]:
+def _arrow(name: str) -> Callable[[Path], Any]:
+    def open_(path: Path) -> Any:
         import pyarrow  # Python itself reads neither before 3.14
 
-        return cast("IO[bytes]", pyarrow.input_stream(str(path), compression=name))
+        return pyarrow.input_stream(str(path), compression=name)
 
     return open_
 
@@ -58,9 +43,9 @@ _SKIPPABLE = tuple(bytes([0x50 + n, 0x2A, 0x4D, 0x18]) for n in range(16))
 # After the size of its blocks: how one begins, and how a file without any ends.
 _BZIP2 = tuple(b"BZh%d" % size + mark for size in range(1, 10) for mark in (b"1AY&", b"\x17rE8"))
 _PACKINGS = (
-    _Packing("gzip", (b"\x1f\x8b",), _gzip),
-    _Packing("bzip2", _BZIP2, _bz2),
-    _Packing("xz", (b"\xfd7zXZ\x00", b"]\x00\x00"), _xz),
+    _Packing("gzip", (b"\x1f\x8b",), gzip.open),
+    _Packing("bzip2", _BZIP2, bz2.open),
+    _Packing("xz", (b"\xfd7zXZ\x00", b"]\x00\x00"), lzma.open),
     _Packing("zstd", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), _arrow("zstd")),
     _Packing("lz4", (b"\x04\x22\x4d\x18",), _arrow("lz4")),
 )
@@ -109,10 +94,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         return
     try:
         # Lines are found many times faster in a buffer than by the modules that unpack.
-        with io.BufferedReader(cast("io.RawIOBase", packing.open(path)), _BUFFER) as stream:
+        with io.BufferedReader(packing.open(path), _BUFFER) as stream:
             _refuse(path, stream.peek(_BLOCK)[:_BLOCK])
             yield cast("IO[bytes]", stream)
-    except (OSError, EOFError, zlib.error, _lzma_error()) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         if getattr(error, "errno", None) is not None:  # the machine's, such as a disk that is full
             raise
         raise XqgError(
@@ -125,12 +110,6 @@ def _packing(path: Path) -> _Packing | None:
     with open(path, "rb") as file:
         start = file.read(8)
     return next((packing for packing in _PACKINGS if start.startswith(packing.starts)), None)
-
-
-def _lzma_error() -> type[Exception]:
-    from lzma import LZMAError
-
-    return LZMAError
 
 
 def _refuse(path: Path, start: bytes) -> None:

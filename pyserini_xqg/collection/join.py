@@ -18,7 +18,6 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import Line, input_files, read_lines, unpacked
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.languages import check_language
-from pyserini_xqg.collection.named import is_irds
 from pyserini_xqg.collection.places import Places
 from pyserini_xqg.collection.records import (
     QUERY_FIELDS,
@@ -29,7 +28,7 @@ from pyserini_xqg.collection.records import (
     queries_of,
 )
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.collection.sources import corpus_in_files
+from pyserini_xqg.collection.sources import corpus_in_files, is_irds
 from pyserini_xqg.collection.tables import CORPUS, QUERIES, Kind, Rows, rows_of
 
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.columns import read_columns, whole_number
 from pyserini_xqg.collection.languages import check_language, scripts_of
-from pyserini_xqg.collection.named import named_qrels
-from pyserini_xqg.collection.sources import qrels_file
+from pyserini_xqg.collection.sources import named_qrels, qrels_file
 from pyserini_xqg.collection.topics import Topic, read_topics
 
 Qrels = Mapping[str, Mapping[str, int]]
@@ -151,8 +150,8 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
     Parameters
     ----------
     path : path-like
-        A file in TREC or BEIR format, BEIR's folder, or a name, as `pyserini_xqg.collection.named`
-        knows them.
+        A file in TREC or BEIR format, BEIR's folder, or a name, as
+        `pyserini_xqg.collection.sources` knows them.
 
     Raises
     ------

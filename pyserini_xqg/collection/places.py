@@ -113,7 +113,6 @@ class Places:
         ).fetchall()
 
     def close(self) -> None:
-        """Close the table."""
         self._db.close()
 
     def _add(self, table: str, row: tuple[str | int, ...]) -> None:

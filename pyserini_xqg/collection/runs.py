@@ -10,9 +10,8 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import written_whole
 from pyserini_xqg.base.packed import plain_name
 from pyserini_xqg.collection.columns import finite_number, read_columns, whole_number
-from pyserini_xqg.collection.named import named_corpus
 from pyserini_xqg.collection.records import Passage, PassageFormat, passage_of
-from pyserini_xqg.collection.sources import corpus_files
+from pyserini_xqg.collection.sources import corpus_files, named_corpus
 from pyserini_xqg.collection.tables import CORPUS, read_rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,9 @@ def check_same_settings(
                 f"{path} cannot be {what} with {first}: {key} is {found}, expected {wanted}; make "
                 "them with the same settings"
             )
+
+
+def add_shard_options(parser: argparse._ActionsContainer) -> None:
+    """The part of a corpus that a command does."""
+    parser.add_argument("--shard-id", type=int, default=0, help="counted from 0")
+    parser.add_argument("--shard-num", type=int, default=1, help="shards of the corpus")

@@ -1,23 +1,105 @@
-"""Topics: test questions, with what was written for them beside their own text."""
+"""Topics: test questions, with what was written for them beside their own text.
+
+TREC's topics come in tags.
+"""
 
 from __future__ import annotations
 
 import argparse
+import html
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import read_lines
+from pyserini_xqg.base.files import read_lines, read_whole
 from pyserini_xqg.collection.columns import is_one_column
 from pyserini_xqg.collection.languages import check_language, check_language_of_row, code_of
-from pyserini_xqg.collection.named import named_topics
 from pyserini_xqg.collection.records import either, id_of, parse_json, text_field
-from pyserini_xqg.collection.sources import topic_files
+from pyserini_xqg.collection.sources import named_topics, topic_files
 from pyserini_xqg.collection.tables import TOPICS, rows_of
-from pyserini_xqg.collection.tags import is_in_tags, tagged_topics
+
+_TOPIC = re.compile(r"<(top|topic|query)\b([^>]*)>(.*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<([A-Za-z][\w.-]*)([^>]*)>([^<]*)")
+_ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+#: In topics without closing tags the label comes again in the text.
+_LABEL = re.compile(r"^\s*(number|topic)\s*:", re.IGNORECASE)
+_IDS = ("num", "identifier", "number", "qid", "id", "topicid")
+_TEXTS = ("title", "query", "question", "topic", "text")
+_LANGUAGES = ("lang", "xml:lang", "language")
+
+
+def is_in_tags(file: Path) -> bool:
+    """Whether a file begins with a tag."""
+    first = next(read_lines(file), None)
+    return first is not None and first.content.lstrip().startswith(b"<")
+
+
+def tagged_topics(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each topic of a file with its place: ``qid``, ``title``, and ``lang`` where it has one.
+
+    A topic is what stands in ``<top>`` or ``<topic>``; its id is in ``<num>`` or ``<identifier>``,
+    or an attribute; its question in ``<title>`` or ``<query>`` (CLEF: ``<FR-title>``).
+
+    Raises
+    ------
+    XqgError
+        Naming file and line, for a topic without one of these; and for a file without topics.
+    """
+    try:
+        content = read_whole(file).decode()
+    except UnicodeDecodeError as error:
+        raise XqgError(
+            f"{file}: not UTF-8 (byte {error.start + 1}); convert the file to UTF-8"
+        ) from None
+    found = False
+    line, at = 1, 0
+    for match in _TOPIC.finditer(content):
+        found = True
+        line, at = line + content.count("\n", at, match.start()), match.start()
+        where = f"{file}:{line}"
+        yield where, _row(match[1], match[2], match[3], where)
+    if not found:
+        raise XqgError(f"{file}: no <top> or <topic> in it, closed by </top> or </topic>")
+
+
+def _row(element: str, attributes: str, content: str, where: str) -> dict[str, Any]:
+    fields = _attributes(attributes)
+    inside = [(tag.lower(), _attributes(more), text) for tag, more, text in _TAG.findall(content)]
+    for tag, more, text in inside:
+        prefix, _, rest = tag.partition("-")
+        if rest in _TEXTS:  # CLEF: FR-title
+            tag, more = rest, {"lang": prefix, **more}
+        if text.strip():
+            fields.setdefault(tag, text)
+        if tag in _TEXTS:
+            fields.update({name: more[name] for name in _LANGUAGES if name in more})
+    if not inside and content.strip():
+        fields.setdefault("title", content)
+    qid = next((fields[name] for name in _IDS if name in fields), None)
+    text = next((fields[name] for name in _TEXTS if name in fields), None)
+    if qid is None or text is None:
+        what, names = ("id", _IDS) if qid is None else ("question", _TEXTS)
+        raise XqgError(
+            f"{where}: a <{element}> without {what}; expected it in <{'>, <'.join(names)}>, found "
+            f"{', '.join(fields) or 'nothing'}"
+        )
+    row = {"qid": _plain(qid), "title": _plain(text)}
+    if language := next((fields[name] for name in _LANGUAGES if name in fields), ""):
+        row["lang"] = _plain(language).lower()
+    return row
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return {name.lower(): first or second for name, first, second in _ATTRIBUTE.findall(text)}
+
+
+def _plain(text: str) -> str:
+    return " ".join(_LABEL.sub("", html.unescape(text)).split())
+
 
 #: The field of a topic's row, and what there may be in it: a passage that could answer the topic,
 #: the topic in other words, or the topic in another language.
@@ -95,7 +177,8 @@ def topic_rows(source: str | Path, language: str | None = None) -> Iterator[Topi
     source : path-like
         JSONL with an id (`QID_FIELDS`), a question (`TEXT_FIELDS`) and optional ``lang``; TSV with
         id and question, or columns that its first row names; TREC's topics in tags; a folder of
-        such files, or one in BEIR's form; or a name, as `pyserini_xqg.collection.named` knows them.
+        such files, or one in BEIR's form; or a name, as `pyserini_xqg.collection.sources` knows
+        them.
     language : str or None
         Of all topics, instead of what the source says.
 
@@ -169,21 +252,18 @@ def topic_of(row: dict[str, Any], where: str, language: str | None = None) -> To
             f"{', '.join(row)}"
         )
     name = "lang" if "lang" in row else "language"
-    topic = _topic(qid, text, language or text_field(row, name, where), where)
-    return topic._replace(expansions=parse_expansions(row, where))
+    code = language or text_field(row, name, where)
+    if not is_one_column(qid):
+        raise XqgError(f"{where}: topic id {qid!r} is empty or holds white space or NUL; rename it")
+    code = code.strip()  # XOR-TyDi's train file has codes with a leading space
+    code = code and check_language_of_row(code, where)
+    # Line breaks and tabs inside a question mean nothing and break every line-based format.
+    return Topic(qid, " ".join(text.split()), code, parse_expansions(row, where))
 
 
 def text_name(row: dict[str, Any]) -> str:
     """The field that a topic's question is in."""
     return next(name for name in TEXT_FIELDS if name in row)
-
-
-def _topic(qid: str, text: str, language: str, where: str) -> Topic:
-    if not is_one_column(qid):
-        raise XqgError(f"{where}: topic id {qid!r} is empty or holds white space or NUL; rename it")
-    language = language.strip()  # XOR-TyDi's train file has codes with a leading space
-    # Line breaks and tabs inside a question mean nothing and break every line-based format.
-    return Topic(qid, " ".join(text.split()), language and check_language_of_row(language, where))
 
 
 def parse_expansions(row: dict[str, Any], where: str) -> tuple[Expansion, ...]:

@@ -17,7 +17,6 @@ _MARK = ".made-by-the-demo"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.demo",
         description=__doc__,
@@ -47,12 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not args.encoder and named:
         say(f"the encoder is {named}, as {ENCODER_VARIABLE} says")
     say("starting Java and loading the libraries")
-    from pyserini_xqg.demo.page import searches
     from pyserini_xqg.demo.pipeline import Demo
-    from pyserini_xqg.demo.sections import sections
-    from pyserini_xqg.evaluate.report.page import as_page
-    from pyserini_xqg.evaluate.report.plots import as_png
-    from pyserini_xqg.evaluate.report.text import as_text
+    from pyserini_xqg.demo.sections import searches, sections
+    from pyserini_xqg.evaluate.report.forms import as_page, as_png, as_text
 
     results = Demo(output, say, encoder).run()
     found = sections(results)

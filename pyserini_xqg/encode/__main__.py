@@ -15,7 +15,6 @@ from pyserini_xqg.encode.groups import parse_groups
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     groups = parse_groups(sys.argv[1:] if argv is None else list(argv))
     (encode_on_ray if groups.input.engine == "ray" else encode_here)(groups)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pyserini_xqg.store.block import Block
+from pyserini_xqg.store.block import Block, check_finite, check_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,6 @@ def encode_blocks(
         If a vector is not finite.
     """
     from pyserini_xqg.collection.shards import BLOCK
-    from pyserini_xqg.store.checks import check_finite
     from pyserini_xqg.store.sample import draw
 
     first = start + done * BLOCK
@@ -63,7 +62,6 @@ def _encoded_passages(
     join: Join, encoder: Encoder, fields: Sequence[str], start: int, stop: int
 ) -> Passages:
     from pyserini_xqg.collection.shards import BLOCK
-    from pyserini_xqg.store.checks import check_finite, check_vectors
 
     for row in range(start, stop, BLOCK):
         passages = list(join.read_passages(row, min(row + BLOCK, stop)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.sources import check_corpus, form_from
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.encode.groups import Groups, encoder_from
 from pyserini_xqg.index.settings import Fusion, fusion_from
@@ -39,9 +40,8 @@ def encode_here(groups: Groups) -> None:
     from pyserini_xqg.base.refusing import refuse_existing, refuse_inside
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import shard_range
-    from pyserini_xqg.collection.sources import check_corpus
-    from pyserini_xqg.encode.check_backend import check_backend
     from pyserini_xqg.encode.estimate import estimate
+    from pyserini_xqg.encode.same_encoder import check_backend
 
     # What is there, and what is not, is found before a model is loaded.
     if not (output.dry_run or model.check_backend):
@@ -51,7 +51,7 @@ def encode_here(groups: Groups) -> None:
         check_corpus(source.corpus)
     for path in xqg.queries if xqg else ():
         input_files(path)
-    form = _form(source)
+    form = form_from(source)
     vectors = vectors_from(source, form)
     if vectors and (output.dry_run or model.check_backend):
         raise XqgError(
@@ -125,13 +125,6 @@ def vectors_from(source: argparse.Namespace, form: PassageFormat) -> VectorSourc
     return open_vectors(source.vectors, source.docids, form, source.vector_field)
 
 
-def _form(source: argparse.Namespace) -> PassageFormat:
-    from pyserini_xqg.collection.records import PassageFormat
-
-    delimiter = source.delimiter.replace("\\n", "\n").replace("\\t", "\t")
-    return PassageFormat(source.fields, source.docid_field, delimiter)
-
-
 def encode_on_ray(groups: Groups) -> None:
     from pyserini_xqg.base import ray_engine as ray
     from pyserini_xqg.encode.command import (
@@ -139,7 +132,7 @@ def encode_on_ray(groups: Groups) -> None:
     )
 
     source, output, model, xqg = groups
-    vectors = vectors_from(source, _form(source))
+    vectors = vectors_from(source, form_from(source))
     inputs = [*([source.corpus] if source.corpus else []), *(vectors.files if vectors else [])]
     sample = bool(output.dry_run or model.check_backend)
     shards = []

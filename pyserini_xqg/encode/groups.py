@@ -12,6 +12,8 @@ from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import add_languages_option
+from pyserini_xqg.collection.shards import add_shard_options
+from pyserini_xqg.collection.sources import add_form_options
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.folder import similarity_of
@@ -110,17 +112,8 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     )
     add("--docids", metavar="FILE", help="of --vectors X.npy: one docid a line, or .npy")
     add("--vector-field", help="the vector's field where it is none of vector, embedding, emb")
-    add(
-        "--fields",
-        nargs="+",
-        default=["text"],
-        choices=_FIELDS,
-        help="what 'contents' holds, in order",
-    )
-    add("--docid-field", help="the docid's field where it is none of docid, id, _id")
-    add("--delimiter", default="\n", help="between the fields inside 'contents'")
-    add("--shard-id", type=int, default=0, help="counted from 0")
-    add("--shard-num", type=int, default=1, help="shards of the corpus")
+    add_form_options(parsers["input"])
+    add_shard_options(parsers["input"])
     add(
         "--engine",
         default="local",

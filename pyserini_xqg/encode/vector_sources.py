@@ -25,8 +25,13 @@ from pyserini_xqg.collection.records import (
     passage_of,
 )
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.encode.vector_columns import read_datasets, read_parquet
-from pyserini_xqg.encode.vector_rows import Rows, VectorFormat, one_vector
+from pyserini_xqg.encode.vector_rows import (
+    Rows,
+    VectorFormat,
+    one_vector,
+    read_datasets,
+    read_parquet,
+)
 from pyserini_xqg.encoder.spec import EncoderSpec
 
 if TYPE_CHECKING:

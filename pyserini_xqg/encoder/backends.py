@@ -20,8 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from pyserini_xqg.base.cache import cache_folder
 from pyserini_xqg.base.errors import XqgError, reason_of
+from pyserini_xqg.base.files import cache_folder
 from pyserini_xqg.encoder.onnx_model import INPUTS, OnnxModel
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from pyserini_xqg.encoder.backends import BACKENDS, OnnxForward
 from pyserini_xqg.encoder.devices import device_of
 from pyserini_xqg.encoder.exported import keep_exported
 from pyserini_xqg.encoder.hub import Named, model_folder
-from pyserini_xqg.encoder.identity import identity
-from pyserini_xqg.encoder.side import Side
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.encoder.tokens import CPU_TOKENS, Tokens, batches_of, one_ahead
+from pyserini_xqg.encoder.transformer import Side
+from pyserini_xqg.encoder.vector_cache import identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import parsed_json
-from pyserini_xqg.base.names import check_names
+from pyserini_xqg.base.refusing import check_names
 
 #: sentence-transformers' names of the poolings that we compute.
 POOLING_NAMES = {"cls": "cls", "mean": "mean", "last": "lasttoken"}

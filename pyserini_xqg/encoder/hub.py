@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, reason_of
 
 #: Seconds that the hub has to answer, once; what is in the cache needs no answer.
 _PATIENCE = 10
@@ -119,7 +119,7 @@ def _fetched(named: Named) -> Path:
             raise OSError("offline, as HF_HUB_OFFLINE says")
         info = HfApi().model_info(named.name, revision=named.revision, timeout=_PATIENCE)
     except HFValidationError as error:
-        raise named.error(f"no such folder, and no name for the hub ({_first(error)})") from None
+        raise named.error(f"no such folder, and no name for the hub ({reason_of(error)})") from None
     except Exception as error:  # its library's own, and those of whichever HTTP library it has
         status = getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(error, HfHubHTTPError) and status in (401, 403, 404):
@@ -127,8 +127,8 @@ def _fetched(named: Named) -> Path:
         if cached is not None:
             return cached
         raise named.error(
-            f"the hub does not answer ({_first(error)}), and the cache does not hold it; give its "
-            f"folder with {named.option}, or try again with a network"
+            f"the hub does not answer ({reason_of(error)}), and the cache does not hold it; give "
+            f"its folder with {named.option}, or try again with a network"
         ) from None
     names = wanted([file.rfilename for file in info.siblings or ()], code=named.trust_remote_code)
     if "config.json" not in names:
@@ -140,7 +140,7 @@ def _fetched(named: Named) -> Path:
             # By its name, so that the cache knows which commit that was.
             config = hf_hub_download(named.name, "config.json", revision=named.revision)
         except Exception as error:
-            raise named.error(f"its files cannot be fetched ({_first(error)})") from None
+            raise named.error(f"its files cannot be fetched ({reason_of(error)})") from None
     return Path(config).parent
 
 
@@ -187,8 +187,3 @@ def _download_bars() -> Iterator[None]:
     finally:
         if not before:
             utils.enable_progress_bars()
-
-
-def _first(error: Any) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__

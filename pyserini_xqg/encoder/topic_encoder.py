@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyserini_xqg.encoder.identity import identity
-from pyserini_xqg.encoder.vector_cache import VectorCache, cache_limit
+from pyserini_xqg.encoder.vector_cache import VectorCache, cache_limit, identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

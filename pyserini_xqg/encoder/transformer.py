@@ -1,17 +1,27 @@
-"""An encoder's transformer with its tokenizer, and what stands between its pooling and a vector."""
+"""One side of an encoder: a transformer with its tokenizer, and all up to a vector.
+
+Between them stand a pooling and, in some models, layers of their own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyserini_xqg.base.errors import XqgError
+import numpy as np
+
+from pyserini_xqg.base.errors import XqgError, reason_of
+from pyserini_xqg.encoder.backends import BACKENDS
 from pyserini_xqg.encoder.folder import Folder, Layer, read_folder
 from pyserini_xqg.encoder.hub import Named, model_folder
+from pyserini_xqg.encoder.judging import all_alike, unlike_texts
 from pyserini_xqg.encoder.loading import (
     TEXT_ENCODER,
     Kind,
     check_tokenizer,
+    embedding_rows,
     encoder_of,
     load_config,
     load_model,
@@ -19,7 +29,13 @@ from pyserini_xqg.encoder.loading import (
     positions_of,
     quiet,
 )
+from pyserini_xqg.encoder.spec import EncoderSpec
+from pyserini_xqg.encoder.tokens import Tokens, check_ids
 from pyserini_xqg.encoder.weights import check_files, tensor_names, weight_files
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
 
 
 class Loaded(NamedTuple):
@@ -139,3 +155,136 @@ def _dense(layer: Layer) -> list[Any]:
         reason = " ".join(str(error).split())
         raise XqgError(f"{file}: not the weights of its config.json's Dense ({reason})") from None
     return [linear.eval(), activation.eval()]
+
+
+_TEXTS = {"query": "questions", "passage": "passages"}
+
+
+class Side:
+    """One transformer with its tokenizer."""
+
+    def __init__(self, named: Named, spec: EncoderSpec, device: str) -> None:
+        import torch
+
+        self.named, self.spec, self.device = named, spec, device
+        transformer, self.tokenizer, self._layers, self.longest, self._only = load_encoder(named)
+        self._rows = embedding_rows(transformer)
+        transformer.eval().to(device=device, dtype=getattr(torch, spec.dtype))
+        if self._layers is not None:
+            self._layers.to(device=device)
+        self.backend = BACKENDS[spec.backend].load(transformer, named.name, device)
+        # Asked of the model itself: configurations call it by too many names.
+        try:
+            self.dimension = self.forward(self.tokenize(["a"], None, 8), np.arange(1)).shape[1]
+        except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            raise named.error(
+                f"a {type(transformer).__name__} gives no vector for each token of a text "
+                f"({reason_of(error)}); expected a text encoder"
+            ) from None
+        self._check_vectors()
+
+    def _check_vectors(self) -> None:
+        """Refuse an encoder whose vectors are no numbers, or the same for all texts."""
+        if self._rows is None:
+            return
+        texts = unlike_texts(self._rows)
+        special = set(self.tokenizer.all_special_ids)
+        ids = self.tokenize(["a"], None, 8).ids.tolist()  # of which some stand in every text
+        start = list(takewhile(special.__contains__, ids))
+        end = (
+            list(takewhile(special.__contains__, ids[::-1]))[::-1] if len(start) < len(ids) else []
+        )
+        limit = (self.longest or 512) - len(start) - len(end)
+        whole = [[*start, *text[: max(limit, 1)], *end] for text in texts]
+        vectors = self.forward(Tokens.of(whole), np.arange(len(whole))).cpu()
+        if not vectors.isfinite().all():
+            raise self.named.error(
+                f"its vectors are no numbers (NaN or infinity) in {self.spec.dtype}: its weights "
+                "are damaged, or overflow (see --dtype)"
+            )
+        if all_alike(vectors):
+            raise self.named.error(
+                f"it gives one and the same vector for different texts (pooling "
+                f"{self.spec.pooling}): its weights are zero or damaged, or it pools otherwise"
+            )
+
+    def check_side(self, side: str, spec: EncoderSpec) -> None:
+        """Refuse texts of the side that the model was not trained for."""
+        if self._only in (None, side) or spec.query_model == spec.model:
+            return
+        texts, option = {
+            "query": ("queries", "--query-encoder"),
+            "passage": ("passages", "--encoder"),
+        }[side]
+        raise XqgError(
+            f"{self.named.name} is the side of DPR for {_TEXTS[str(self._only)]}, not for {texts}: "
+            f"give the other with {option} (or this one as both, if you mean that)"
+        )
+
+    def tokenize(
+        self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    ) -> Tokens:
+        limit = min(max_length, self.longest or max_length)
+        encoded = self.tokenizer(
+            list(texts),
+            None if pairs is None else list(pairs),
+            truncation=True,
+            max_length=limit,
+            padding=False,
+            return_token_type_ids=False,
+            return_attention_mask=False,
+        )
+        tokens = Tokens.of(encoded["input_ids"])
+        check_ids(tokens.ids, self._rows, self.named)
+        return tokens
+
+    def forward(self, tokens: Tokens, rows: NDArray[np.int64]) -> torch.Tensor:
+        """The vectors of some texts, float32, on the device, which may still be computing them."""
+        import torch
+
+        if not tokens.lengths[rows].any():  # no special tokens, and only empty texts
+            return torch.zeros(len(rows), self.dimension, device=self.device)
+        pad_id = self.tokenizer.pad_token_id
+        left = self.tokenizer.padding_side == "left"
+        # What stands where the mask is 0 is not read, so that a tokenizer without padding will do.
+        ids, mask = map(self._sent, tokens.padded(rows, pad_id or 0, left=left))
+        with torch.inference_mode():
+            hidden = self.backend(ids, mask)
+            if hidden.shape[:2] != mask.shape:
+                raise ValueError(f"{list(hidden.shape[:2])} vectors for {list(mask.shape)} tokens")
+            vectors = _POOL[self.spec.pooling](hidden, mask)
+            if self._layers is not None:
+                vectors = self._layers(vectors)
+            if self.spec.l2_norm:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+        return vectors
+
+    def _sent(self, values: NDArray[np.int64]) -> torch.Tensor:
+        import torch
+
+        sent = torch.from_numpy(values)
+        if "cuda" not in self.device:
+            return sent.to(self.device)
+        # From pinned memory it is copied while the batch before is computed.
+        return sent.pin_memory().to(self.device, non_blocking=True)
+
+
+def _cls(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return _at(hidden, mask.argmax(dim=1))  # not 0 where the tokenizer pads on the left
+
+
+def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def _last(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    positions = mask * mask.new_ones(mask.shape).cumsum(dim=1)
+    return _at(hidden, positions.argmax(dim=1))
+
+
+def _at(hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    return hidden.take_along_dim(places[:, None, None], dim=1)[:, 0]
+
+
+_POOL: Mapping[str | None, Any] = {"cls": _cls, "mean": _mean, "last": _last}

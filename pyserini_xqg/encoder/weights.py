@@ -119,19 +119,16 @@ def check_header(file: Path) -> Mapping[str, Any]:
             if end != size - 8 - length:
                 raise ValueError(f"{size} bytes, expected {8 + length + end}")
             for name, entry in header.items():
-                _check_type(name, str(entry["dtype"]))
+                # They would be read as weights all the same.
+                dtype = str(entry["dtype"])
+                if dtype.startswith(_WHOLE_NUMBERS) and not name.endswith(_COUNTERS):
+                    raise ValueError(f"{name} holds whole numbers ({dtype}), not weights")
         except _DAMAGED as error:
             reason = error if type(error) is ValueError else repr(error)
             raise XqgError(
                 f"{file}: not weights, or cut short ({reason}); fetch it again"
             ) from None
     return header
-
-
-def _check_type(name: str, dtype: str) -> None:
-    """Whole numbers where weights should be would be read as weights all the same."""
-    if dtype.startswith(_WHOLE_NUMBERS) and not name.endswith(_COUNTERS):
-        raise ValueError(f"{name} holds whole numbers ({dtype}), not weights")
 
 
 def tensor_names(folder: Path) -> list[str]:

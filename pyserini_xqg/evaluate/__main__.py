@@ -28,7 +28,6 @@ FURTHER = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         quiet=False,
         prog="python -m pyserini_xqg.evaluate",

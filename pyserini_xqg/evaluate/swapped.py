@@ -95,16 +95,16 @@ def neighbours(titles: dict[str, str]) -> tuple[dict[str, str], int]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate swapped",
         description=__doc__.partition("\n")[0],
         example="--corpus corpus.jsonl --queries queries.jsonl --output swapped.jsonl",
     )
-    parser.add_argument("--corpus", required=True, help="JSONL or TSV, file or folder")
-    parser.add_argument("--queries", required=True, nargs="+", help="the generated queries")
-    parser.add_argument("--output", required=True, metavar="JSONL", help="queries to encode, index")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    add = parser.add_argument
+    add("--corpus", required=True, help="JSONL or TSV, file or folder")
+    add("--queries", required=True, nargs="+", help="the generated queries")
+    add("--output", required=True, metavar="JSONL", help="queries to encode, index")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     made = swap_queries(args.corpus, args.queries, args.output)
     print(

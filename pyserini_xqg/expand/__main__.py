@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.commands import Parser
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     from pyserini_xqg.expand.topics import expand_topics
 
     parser = _parser()
@@ -82,7 +82,7 @@ def _here(given: argparse.Namespace) -> tuple[dict[str, Any], AbstractContextMan
         given.generator, given.revision, given.prompt, given.top_k, given.max_length,
         given.max_new_tokens, given.seed, given.dtype, given.batch_size,
     )  # fmt: skip
-    facts = {"settings": settings.to_dict(), "versions": versions()}
+    facts = {"settings": asdict(settings), "versions": versions()}
     return facts, nullcontext(LocalWriter(settings, devices[0]))
 
 
@@ -114,7 +114,7 @@ def _served(given: argparse.Namespace) -> tuple[dict[str, Any], AbstractContextM
         for line in writer.usage.lines("topics are left without an answer"):
             print(f"note: {line}", file=sys.stderr)
 
-    return {"settings": settings.to_dict()}, opened()
+    return {"settings": asdict(settings)}, opened()
 
 
 #: The choices of ``--engine``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.expand.prompts import EXPANSION_PROMPTS, TASKS
@@ -64,10 +64,6 @@ class LocalSettings:
     dtype: str = "float32"
     batch_size: int = 32
 
-    def to_dict(self) -> dict[str, Any]:
-        """The settings in JSON types."""
-        return asdict(self)
-
 
 class LocalWriter:
     """A `Writer` with a model in this process.
@@ -95,7 +91,7 @@ class LocalWriter:
         from pyserini_xqg.generate.generator import Generator
         from pyserini_xqg.generate.settings import Settings
 
-        given, prompt = self._settings.to_dict(), TASKS[kind].local
+        given, prompt = asdict(self._settings), TASKS[kind].local
         settings = Settings.resolve(
             given.pop("generator"),
             [language],

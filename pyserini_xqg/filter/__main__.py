@@ -16,12 +16,12 @@ from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import code_of
+from pyserini_xqg.collection.shards import add_shard_options
 from pyserini_xqg.collection.topics import add_language_option
-from pyserini_xqg.encode.groups import add_encoder_options
+from pyserini_xqg.encode.groups import add_encoder_options, encoder_from
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     args = _parser().parse_args(argv)
     (_filter_on_ray if args.engine == "ray" else filter_here)(args)
 
@@ -124,8 +124,6 @@ def _scorer(args: argparse.Namespace) -> Any:
         if args.similarity:
             raise XqgError("--similarity goes with --encoder or --preset")
         return None
-    from pyserini_xqg.encode.groups import encoder_from
-
     return EncoderScorer(encoder_from(args), args.fields, args.similarity or "dot")
 
 
@@ -151,8 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="count queries for docids that the corpus lacks instead of refusing them",
     )
-    add("--shard-id", type=int, default=0, help="counted from 0")
-    add("--shard-num", type=int, default=1, help="shards of the corpus")
+    add_shard_options(parser)
     add("--engine", default="local", choices=("local", "ray"),
         help="ray: all shards, each a task of a Ray cluster, into FILE-0 and so on")  # fmt: skip
     add_ray_options(parser)

@@ -11,23 +11,35 @@ from typing import TYPE_CHECKING
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
-from pyserini_xqg.collection.identifier import Identifier
 from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.languages import Identifier
 from pyserini_xqg.collection.shards import shard_range
-from pyserini_xqg.filter.answers import FOUND, SCORES, Answers, are_kept
-from pyserini_xqg.filter.language import drop_other_languages
+from pyserini_xqg.filter.further_steps import (
+    SharedQueries,
+    Thresholds,
+    drop_inconsistent,
+    drop_low,
+    drop_shared,
+)
 from pyserini_xqg.filter.relevance import Scorer, score_rows
 from pyserini_xqg.filter.report import Tally
-from pyserini_xqg.filter.round_trip import drop_inconsistent
-from pyserini_xqg.filter.rows import Row, read_rows, read_written, write_rows
-from pyserini_xqg.filter.shared import SharedQueries, drop_shared
+from pyserini_xqg.filter.rows import (
+    FOUND,
+    SCORES,
+    Answers,
+    Row,
+    are_kept,
+    read_rows,
+    read_written,
+    write_rows,
+)
 from pyserini_xqg.filter.steps import (
     drop_copies,
     drop_duplicates,
+    drop_other_languages,
     drop_short,
     drop_wrong_script,
 )
-from pyserini_xqg.filter.thresholds import Thresholds, drop_low
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.search.searcher import open_searcher
 

@@ -20,8 +20,7 @@ from pyserini_xqg.encoder.loading import (
     positions_of,
 )
 from pyserini_xqg.encoder.tokens import check_ids
-from pyserini_xqg.filter.answers import Recall, asked
-from pyserini_xqg.filter.rows import Row, batches
+from pyserini_xqg.filter.rows import Recall, Row, asked, batches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,10 +1,14 @@
-"""The steps that judge a query by its text: each takes rows and gives rows, counting its drops."""
+"""The steps that judge a query by its text: each takes rows and gives rows, counting its drops.
+
+Languages that share a script are told apart by py3langid.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pyserini_xqg.collection.languages import Identifier
 from pyserini_xqg.collection.scripts import OWN_SHARE, in_scripts_of, normalise, word_characters
 from pyserini_xqg.filter.report import Tally
 from pyserini_xqg.filter.rows import Row
@@ -49,7 +53,7 @@ def drop_wrong_script(rows: Iterable[Row], tally: Tally, share: float = OWN_SHAR
     """Leave out queries whose letters are not those of their language.
 
     See `in_scripts_of`. Languages that share a script (Finnish and English)
-    are not told apart; for these there is `pyserini_xqg.filter.language.drop_other_languages`.
+    are not told apart; for these there is `pyserini_xqg.filter.steps.drop_other_languages`.
     """
     return sift(
         rows,
@@ -157,3 +161,14 @@ def _opening(prompt: str) -> re.Pattern[str] | None:
     # The language has names of one or two words.
     pattern = r"\W+".join(r"\w+( \w+)?" if word == "{lang}" else word for word in words)
     return re.compile(pattern + r"(?!\w)")
+
+
+def drop_other_languages(
+    rows: Iterable[Row], tally: Tally, identifier: Identifier
+) -> Iterator[Row]:
+    """Leave out queries that are rather in another of the languages that are told apart."""
+
+    def own(_: Row, language: str, texts: Sequence[str]) -> list[bool]:
+        return [not identifier.is_other(text, language) for text in texts]
+
+    return sift(rows, tally, "language", own)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import input_files
 from pyserini_xqg.base.ray_engine import add_ray_options
 from pyserini_xqg.collection.languages import add_languages_option
+from pyserini_xqg.collection.shards import add_shard_options
+from pyserini_xqg.collection.sources import add_form_options, check_corpus, form_from
 from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS
 from pyserini_xqg.generate.options import (
     add_model_options,
@@ -26,12 +29,8 @@ from pyserini_xqg.generate.options import (
 from pyserini_xqg.generate.prompts import PROMPTS
 from pyserini_xqg.generate.selection import sample_size
 
-if TYPE_CHECKING:
-    from pyserini_xqg.collection.records import PassageFormat
-
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = _parser()
     given = parser.parse_args(argv)
     if given.output is None and not given.dry_run:
@@ -44,9 +43,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         of_a_model=("trim_vocabulary", "price_per_hour"),
         of_a_server=("input_price", "output_price"),
     )
-
-    from pyserini_xqg.base.files import input_files
-    from pyserini_xqg.collection.sources import check_corpus
 
     check_corpus(given.corpus)  # a missing file is found before a model is loaded
     for path in given.earlier:
@@ -66,7 +62,7 @@ def generate_here(given: argparse.Namespace) -> None:
             f"the {given.engine} engine needs --generator; --base-url and --model go with --engine "
             "openai"
         )
-    form = _form(given)
+    form = form_from(given)
     settings = Settings.resolve(
         given.generator,
         given.languages,
@@ -134,7 +130,7 @@ def _serve(given: argparse.Namespace) -> None:
     from pyserini_xqg.generate.openai import ChatSettings
     from pyserini_xqg.generate.served import estimate_served, generate_served
 
-    form = _form(given)
+    form = form_from(given)
     if given.model is None or given.generator:
         raise XqgError("--engine openai needs --model (the server's name for it), not --generator")
     settings = ChatSettings(
@@ -190,16 +186,6 @@ def _part(given: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(given, name) for name in ("shard_id", "shard_num", "sample", "earlier")}
 
 
-def _form(given: argparse.Namespace) -> PassageFormat:
-    from pyserini_xqg.collection.records import PassageFormat
-
-    return PassageFormat(
-        given.fields,
-        given.docid_field,
-        given.delimiter.replace("\\n", "\n").replace("\\t", "\t"),
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m pyserini_xqg.generate",
@@ -207,15 +193,11 @@ def _parser() -> argparse.ArgumentParser:
         example="--engine openai --base-url http://localhost:8000/v1 --model M --corpus "
         "corpus.jsonl --languages te bn --output queries.jsonl",
     )
-    add = parser.add_argument_group("input").add_argument
+    group = parser.add_argument_group("input")
+    add = group.add_argument
     add("--corpus", required=True, help="passages: JSONL or TSV, .gz or not, a file or a folder")
-    add("--fields", nargs="+", default=["text"], choices=("title", "text"),
-        help="what 'contents' holds, in order")  # fmt: skip
-    add("--docid-field", help="the docid's field where it is none of docid, id, _id")
-    add("--delimiter", default="\n", help="between the fields inside 'contents'")
-    add("--shard-id", type=int, default=0, help="counted from 0")
-    add("--shard-num", type=int, default=1, help="shards of the corpus")
-
+    add_form_options(group)
+    add_shard_options(group)
     add("--sample", type=sample_size, metavar="N",
         help="generate for so many passages only, or for a share of them (0.1): drawn with --seed "
         "in every document (title) alike, a larger sample holding the smaller ones. The queries of "

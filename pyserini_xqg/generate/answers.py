@@ -16,12 +16,13 @@ from pyserini_xqg.generate.listed import (
 )
 from pyserini_xqg.generate.noise import (
     has_marks,
+    has_question_mark,
     is_code,
+    is_refusal,
     without_fences,
     without_marks,
     without_thoughts,
 )
-from pyserini_xqg.generate.refusals import has_question_mark, is_refusal
 from pyserini_xqg.generate.shapes import OTHER, from_json, looks_like_json
 
 #: A longer line is no question.

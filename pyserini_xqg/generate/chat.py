@@ -40,7 +40,6 @@ class ChatDecoder:
         return logits.repeat_interleave(samples, dim=0)
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
-        """As in `Decoder`."""
         import torch
 
         positions = self._mask.sum(dim=1, keepdim=True)
@@ -48,13 +47,11 @@ class ChatDecoder:
         return self._forward(tokens[:, None], positions)
 
     def scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        """As in `Decoder`."""
         return hidden
 
     all_scores = scores
 
     def keep(self, prompts: torch.Tensor) -> None:
-        """As in `Decoder`."""
         import torch
 
         each = torch.arange(self._samples, device=prompts.device)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from pyserini_xqg.base.errors import NothingMadeError, XqgError
@@ -84,7 +85,7 @@ def generate_corpus(
         start, stop = shard_range(chosen.passages, shard_id, shard_num)
         kept = kept_for(settings, join)
         plan = {
-            "settings": settings.to_dict(),
+            "settings": asdict(settings),
             "inputs": join.digests,
             **chosen.plan,
             "kept tokens": digest(json.dumps(kept).encode()),

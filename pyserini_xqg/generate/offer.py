@@ -12,8 +12,7 @@ from pathlib import Path
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import read_lines
-from pyserini_xqg.collection.identifier import Identifier
-from pyserini_xqg.collection.languages import detect_language
+from pyserini_xqg.collection.languages import Identifier, detect_language
 from pyserini_xqg.collection.records import PassageFormat
 from pyserini_xqg.collection.runs import stream_corpus
 from pyserini_xqg.collection.scripts import in_scripts_of

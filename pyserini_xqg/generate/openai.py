@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, check_positive
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.generate.answers import parse_answer
 from pyserini_xqg.generate.completions import FILTERED, TOO_LONG, Answer
@@ -63,19 +63,12 @@ class ChatSettings:
     def __post_init__(self) -> None:
         if self.preset not in self.prompts:
             raise XqgError(f"--preset {self.preset!r} is none of {', '.join(self.prompts)}")
-        for name in ("max_tokens", "max_passage", "attempts"):
-            if getattr(self, name) < 1:
-                option = "--" + name.replace("_", "-")
-                raise XqgError(f"{option} {getattr(self, name)}: expected at least 1")
+        check_positive(self, "max_tokens", "max_passage", "attempts")
 
     @property
     def prompt(self) -> ChatPrompt:
         """The way to ask."""
         return self.prompts[self.preset]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings in JSON types."""
-        return asdict(self)
 
     def request(self, passage: Passage, language: str, count: int, attempt: int) -> dict[str, Any]:
         """The body of a request for one passage and language."""

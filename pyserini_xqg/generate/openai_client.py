@@ -170,7 +170,6 @@ class ChatClient:
         self._stop.set()
 
     def close(self) -> None:
-        """Close the cache."""
         self._db.close()
 
     def _send(self, content: bytes) -> Answer:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, check_positive
 from pyserini_xqg.collection.languages import check_language
 from pyserini_xqg.encoder.hub import Named
 from pyserini_xqg.encoder.loading import load_config
@@ -62,10 +62,7 @@ class Settings:
     revision: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("top_k", "max_length", "max_new_tokens", "num_queries", "batch_size"):
-            if getattr(self, name) < 1:
-                option = "--" + name.replace("_", "-")
-                raise XqgError(f"{option} {getattr(self, name)}: expected at least 1")
+        check_positive(self, "top_k", "max_length", "max_new_tokens", "num_queries", "batch_size")
         if not self.languages:
             raise XqgError("--languages: none given; expected codes such as ar bn te")
         if self.dtype not in DTYPES:
@@ -131,10 +128,6 @@ class Settings:
     def named(self) -> Named:
         """The generator, to be loaded."""
         return _named(self.generator, self.revision)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings in JSON types."""
-        return asdict(self)
 
 
 def _named(generator: str, revision: str | None) -> Named:

@@ -40,7 +40,11 @@ def from_json(text: str) -> list[str] | str | None:
     values are numbered questions, and objects line by line.
     """
     values = list(_values(text[:_LONGEST]))
-    if all(isinstance(value, list) and _is_mark(value) for value in values):
+    # Such as [1] on a line of its own, a mark of a list.
+    if all(
+        isinstance(value, list) and len(value) == 1 and isinstance(value[0], int)
+        for value in values
+    ):
         return None
     found: list[str] = []
     for value in values:
@@ -85,11 +89,6 @@ def _python_list(text: str) -> list[str] | None:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return value if all(isinstance(item, str) for item in value) else None
-
-
-def _is_mark(value: list[Any]) -> bool:
-    """Such as [1] on a line of its own."""
-    return len(value) == 1 and isinstance(value[0], int)
 
 
 def _strings(value: Any, depth: int = 0) -> list[str] | None:

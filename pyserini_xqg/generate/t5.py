@@ -55,7 +55,6 @@ class T5Decoder:
             self._head = self._weight.detach()[self.candidates]
 
     def first(self, prompts: Sequence[Sequence[int]], samples: int, steps: int) -> torch.Tensor:
-        """As in `Decoder`."""
         import torch
 
         weight = self._weight
@@ -74,7 +73,6 @@ class T5Decoder:
         return self.next(start)
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
-        """As in `Decoder`."""
         hidden = self._stack.embed_tokens(tokens)
         bias = None
         for layer, of_layer in zip(self._layers, self._biases, strict=True):
@@ -86,15 +84,12 @@ class T5Decoder:
         return final
 
     def scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        """As in `Decoder`."""
         return (hidden * self._scale) @ self._head.T
 
     def all_scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        """As in `Decoder`."""
         return (hidden * self._scale) @ self._weight.T
 
     def keep(self, prompts: torch.Tensor) -> None:
-        """As in `Decoder`."""
         import torch
 
         each = torch.arange(self._samples, device=prompts.device)

@@ -12,7 +12,7 @@ from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.build import build_index, build_routed
-from pyserini_xqg.index.in_memory import TYPES
+from pyserini_xqg.index.faiss_vectors import TYPES
 from pyserini_xqg.index.settings import Fusion, add_fusion_options, fusion_from
 from pyserini_xqg.index.targets import TARGETS
 
@@ -21,17 +21,15 @@ _EXACT = (None, "flat")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.index",
         description=__doc__,
         example="--embeddings stores/mine --output indexes/mine",
     )
-    parser.add_argument(
-        "--embeddings", nargs="+", metavar="STORE", help="one store, or its shards in order"
-    )
-    parser.add_argument("--output", required=True, metavar="DIR", help="the index folder to make")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--embeddings", nargs="+", metavar="STORE", help="one store, or its shards in order")
+    add("--output", required=True, metavar="DIR", help="the index folder to make")
+    add(
         "--to",
         default="faiss",
         choices=(*TARGETS, "bm25"),
@@ -40,33 +38,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_fusion_options(parser, routes=True)
     add_languages_option(parser, "fold in these only")
-    parser.add_argument(
-        "--centre", action="store_true", help="subtract each language's mean query vector"
-    )
-    parser.add_argument(
-        "--type", help=f"of FAISS: {', '.join(TYPES)} (default flat), or a factory string"
-    )
-    parser.add_argument("--M", type=int, help="of lucene-hnsw: neighbours of a node (default: 16)")
-    parser.add_argument(
-        "--efC", type=int, help="of lucene-hnsw: candidates for them (default: 100)"
-    )
-    parser.add_argument(
+    add("--centre", action="store_true", help="subtract each language's mean query vector")
+    add("--type", help=f"of FAISS: {', '.join(TYPES)} (default flat), or a factory string")
+    add("--M", type=int, help="of lucene-hnsw: neighbours of a node (default: 16)")
+    add("--efC", type=int, help="of lucene-hnsw: candidates for them (default: 100)")
+    add(
         "--topics",
         help="measure the recall of an approximate index with these, not with some passages; with "
         "--qrels, choose alpha and mu by their dev half, not by generated queries",
     )
-    parser.add_argument("--qrels", help="of --topics, in TREC format")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the halves of --topics, and of what is drawn"
-    )
+    add("--qrels", help="of --topics, in TREC format")
+    add("--seed", type=int, default=0, help="of the halves of --topics, and of what is drawn")
     add_trust_option(parser)
-    parser.add_argument("--threads", type=int, default=1, help="of Lucene")
-    parser.add_argument(
+    add("--threads", type=int, default=1, help="of Lucene")
+    add(
         "--routed",
         action=argparse.BooleanOptionalAction,
         help="one index a query language, and one over all; the default where --alpha is left open",
     )
-    parser.add_argument(
+    add(
         "--maps",
         metavar="INDEX",
         help="with --mu: not maps of these passages, but those of an earlier index, for passages "
@@ -93,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     text.add_argument("--passage-times", type=int, default=1, help="how often a text counts")
     text.add_argument("--query-times", type=int, default=1, help="and a query")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     fusion = fusion_from(args)
     if args.to == "bm25":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.export import FORMS
 from pyserini_xqg.index.faiss_vectors import FaissVectors
-from pyserini_xqg.index.lucene_vectors import FLAT, HNSW, LuceneVectors
+from pyserini_xqg.index.lucene import FLAT, HNSW, LuceneVectors
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.max_sim import MAX_SIM
 from pyserini_xqg.index.routed import Routed

@@ -20,7 +20,7 @@ from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.base.files import digest
 from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.base.output import OutputFolder
-from pyserini_xqg.store.checks import check_finite
+from pyserini_xqg.store.block import check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.maps import Maps
-from pyserini_xqg.store.checks import check_finite
+from pyserini_xqg.store.block import check_finite
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.names import check_names
 from pyserini_xqg.base.output import read_finished
+from pyserini_xqg.base.refusing import check_names
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.settings import Fusion
 

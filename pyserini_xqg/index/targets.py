@@ -11,8 +11,8 @@ Target = Callable[[Job], None]
 
 
 def _faiss(job: Job) -> None:
+    from pyserini_xqg.index.faiss_vectors import write_in_memory
     from pyserini_xqg.index.flat import FlatIndexWriter
-    from pyserini_xqg.index.in_memory import write_in_memory
 
     about = {"type": job.options.index_type}
     job = job._replace(plan={**job.plan, **about}, manifest={**job.manifest, **about})

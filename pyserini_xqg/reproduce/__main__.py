@@ -23,7 +23,6 @@ Chosen = tuple[Collection, Condition]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce",
         description=__doc__.partition("\n")[0],
@@ -34,22 +33,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     what.add_argument(
         "--condition", nargs="+", metavar="NAME", help="run these; a collection's name: all of it"
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the commands only")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--dry-run", action="store_true", help="print the commands only")
+    add(
         "--data",
         nargs="+",
         default=[],
         metavar="KEY=PATH",
         help="where the data are that the commands name, or a model's other name",
     )
-    parser.add_argument(
+    add(
         "--output",
         type=Path,
         default=Path("reproduce"),
         metavar="DIR",
         help="for stores, indexes, runs, tables and page/index.html",
     )
-    parser.add_argument(
+    add(
         "--sample",
         type=float,
         metavar="SHARE",

@@ -109,17 +109,15 @@ def make_collection(source: Path, output: Path, passages: str = "en") -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce.afriqa",
         description=__doc__,
         example="--input afriqa --output afriqa-collection",
     )
-    parser.add_argument("--input", required=True, type=Path, help="the folder of AfriQA's files")
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="the folder to make"
-    )
-    parser.add_argument("--passages", default="en", choices=PASSAGES, help="their language")
+    add = parser.add_argument
+    add("--input", required=True, type=Path, help="the folder of AfriQA's files")
+    add("--output", required=True, type=Path, metavar="DIR", help="the folder to make")
+    add("--passages", default="en", choices=PASSAGES, help="their language")
     args = parser.parse_args(argv)
     make_collection(args.input, args.output, args.passages)
 

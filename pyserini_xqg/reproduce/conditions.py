@@ -5,7 +5,7 @@ After the form of Pyserini's two-click reproductions: a file a collection, a con
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -162,19 +162,14 @@ def read_conditions(path: Path) -> Collection:
 
 
 def _condition(row: Mapping[str, Any]) -> Condition:
-    published = [
-        Published(**{**each, "figures": dict(_numbers(each["figures"]))})
-        for each in row.get("published", [])
-    ]
+    published = []
+    for each in row.get("published", []):
+        figures = {
+            table: {name: {c: float(value) for c, value in of.items()} for name, of in rows.items()}
+            for table, rows in each["figures"].items()
+        }
+        published.append(Published(**{**each, "figures": figures}))
     return Condition(**{**row, "published": published})
-
-
-def _numbers(figures: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
-    for table, rows in figures.items():
-        yield (
-            table,
-            {row: {c: float(value) for c, value in of.items()} for row, of in rows.items()},
-        )
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:

@@ -53,23 +53,21 @@ def questions(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce.mkqa",
         description=__doc__,
         example="--input mkqa.jsonl.gz --output gold.jsonl",
     )
-    parser.add_argument("--input", required=True, help="mkqa.jsonl or mkqa.jsonl.gz")
-    parser.add_argument("--answers-in", default="en", help="the language of the passages")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--input", required=True, help="mkqa.jsonl or mkqa.jsonl.gz")
+    add("--answers-in", default="en", help="the language of the passages")
+    add(
         "--languages",
         nargs="+",
         type=code_of("--languages"),
         help="of the questions (default: all)",
     )
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="FILE", help="the file to write"
-    )
+    add("--output", required=True, type=Path, metavar="FILE", help="the file to write")
     args = parser.parse_args(argv)
     count = 0
     with written_whole(args.output) as file:

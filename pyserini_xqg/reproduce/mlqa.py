@@ -81,17 +81,15 @@ def make_collection(source: Path, output: Path, contexts: Sequence[str]) -> None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce.mlqa",
         description=__doc__,
         example="--input MLQA_V1 --output mlqa-collection",
     )
-    parser.add_argument("--input", required=True, type=Path, help="the folder MLQA_V1")
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="the folder to make"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--input", required=True, type=Path, help="the folder MLQA_V1")
+    add("--output", required=True, type=Path, metavar="DIR", help="the folder to make")
+    add(
         "--contexts", nargs="+", default=LANGUAGES, choices=LANGUAGES, metavar="LANG",
         help="the languages of the passages",
     )  # fmt: skip

@@ -94,17 +94,15 @@ def _keys(collection: Collection, condition: Condition) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce.sample",
         description=__doc__,
         example="--corpus xor-tydi-xqg-augmented --share 0.01 --output sample.jsonl",
     )
-    parser.add_argument("--corpus", required=True, help="JSONL, file or folder")
-    parser.add_argument("--share", required=True, type=float, help="of the passages, 0 to 1")
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="FILE", help="the file to write"
-    )
+    add = parser.add_argument
+    add("--corpus", required=True, help="JSONL, file or folder")
+    add("--share", required=True, type=float, help="of the passages, 0 to 1")
+    add("--output", required=True, type=Path, metavar="FILE", help="the file to write")
     args = parser.parse_args(argv)
     if not 0 < args.share < 1:
         raise XqgError(f"--share {args.share:g}: expected a share between 0 and 1, such as 0.01")

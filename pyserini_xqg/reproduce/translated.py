@@ -69,27 +69,23 @@ def _counterparts(topics: Sequence[Topic], language: str, after: int) -> list[To
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce.translated",
         description=__doc__,
         example="--topics topics.jsonl --to en --output english.jsonl",
     )
-    parser.add_argument("--topics", required=True, help="JSONL, in all languages")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--topics", required=True, help="JSONL, in all languages")
+    add(
         "--to",
         type=code_of("--to"),
         default="en",
         metavar="CODE",
         help="the texts' language",
     )
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="FILE", help="the file to write"
-    )
-    parser.add_argument(
-        "--beside", action="store_true", help="keep the topics, and write the texts as expansions"
-    )
-    parser.add_argument(
+    add("--output", required=True, type=Path, metavar="FILE", help="the file to write")
+    add("--beside", action="store_true", help="keep the topics, and write the texts as expansions")
+    add(
         "--after", type=int, default=0, metavar="N",
         help="with --beside: the text of the topic N after, which is no translation: a control",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from pyserini_xqg.base.errors import run_command
 from pyserini_xqg.collection.judged import check_judged, read_collection
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.evaluate.from_store.grid import NONE, TRIED, Setting, grid
-from pyserini_xqg.evaluate.from_store.retrieval import open_encoder, parts_of
+from pyserini_xqg.evaluate.from_store.retrieval import open_encoder
 from pyserini_xqg.evaluate.from_store.smoothing import with_maps
 from pyserini_xqg.evaluate.from_store.subject import Subject, mean
 from pyserini_xqg.evaluate.from_store.sweep import ALPHAS
@@ -40,35 +40,34 @@ def choose(
             l2_norm=l2_norm,
         )
         subject = with_maps(subject, settings)
-        parts = parts_of(subject.store, subject.languages, keep=method == MAX_SIM)
-        for setting, of in subject.score(parts, settings, [measure]).items():
-            found[setting, l2_norm] = mean(of[measure])
+        for setting, of in subject.score_by(settings, measure).items():
+            found[setting, l2_norm] = mean(of)
     (setting, l2_norm), score = max(found.items(), key=lambda each: each[1])
     return setting, l2_norm, score
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce.tuned",
         description=__doc__,
         example="--embeddings stores/mine --topics topics.dev.jsonl --qrels qrels.dev.txt "
         "--method paper --output indexes/tuned",
     )
-    parser.add_argument("--embeddings", required=True, metavar="STORE")
-    parser.add_argument("--topics", required=True, help="the dev topics")
-    parser.add_argument("--qrels", required=True, help="their judgments")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--embeddings", required=True, metavar="STORE")
+    add("--topics", required=True, help="the dev topics")
+    add("--qrels", required=True, help="their judgments")
+    add(
         "--topic-languages",
         nargs="+",
         type=code_of("--topic-languages"),
         help="choose on topics in these only (default: all)",
     )
-    parser.add_argument("--method", required=True, choices=TRIED)
-    parser.add_argument("--mu", nargs="+", type=float, default=[0.0], help="to try, of mean")
-    parser.add_argument("--measure", default="RR@10", help="such as R@100 or recall.100")
-    parser.add_argument("--output", required=True, metavar="DIR", help="the index")
-    parser.add_argument("--device", help="of the encoder")
+    add("--method", required=True, choices=TRIED)
+    add("--mu", nargs="+", type=float, default=[0.0], help="to try, of mean")
+    add("--measure", default="RR@10", help="such as R@100 or recall.100")
+    add("--output", required=True, metavar="DIR", help="the index")
+    add("--device", help="of the encoder")
     args = parser.parse_args(argv)
     parse_measures([args.measure])
 

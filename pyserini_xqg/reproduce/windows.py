@@ -38,7 +38,6 @@ def windows(passage: Passage, number: int) -> Iterator[Passage]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK
 
@@ -47,11 +46,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         description=__doc__,
         example="--corpus corpus.jsonl --number 8 --output windows.jsonl",
     )
-    parser.add_argument("--corpus", required=True, help="JSONL or TSV, file or folder")
-    parser.add_argument("--number", type=int, required=True, help="vectors a passage")
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="FILE", help="the file to write"
-    )
+    add = parser.add_argument
+    add("--corpus", required=True, help="JSONL or TSV, file or folder")
+    add("--number", type=int, required=True, help="vectors a passage")
+    add("--output", required=True, type=Path, metavar="FILE", help="the file to write")
     args = parser.parse_args(argv)
     if args.number < 1:
         raise XqgError(f"--number {args.number}: expected at least 1")

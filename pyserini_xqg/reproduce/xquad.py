@@ -205,35 +205,27 @@ def make_collection(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce.xquad",
         description=__doc__,
         example="--input xquad --output xquad-collection",
     )
-    parser.add_argument("--input", required=True, type=Path, help="the folder of XQuAD's files")
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="the folder to make"
-    )
-    parser.add_argument(
-        "--coverage", type=float, default=1.0, help="share of passages with queries"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of that share")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--input", required=True, type=Path, help="the folder of XQuAD's files")
+    add("--output", required=True, type=Path, metavar="DIR", help="the folder to make")
+    add("--coverage", type=float, default=1.0, help="share of passages with queries")
+    add("--seed", type=int, default=1, help="of that share")
+    add(
         "--without", nargs="+", default=[], choices=ALL, metavar="LANG",
         help="languages to leave without queries",
     )  # fmt: skip
-    parser.add_argument(
+    add(
         "--queries-of", nargs="+", default=HALVES, choices=HALVES, metavar="HALF",
         help="halves whose passages have queries",
     )  # fmt: skip
-    parser.add_argument(
-        "--passages", default="en", choices=ALL, metavar="LANG", help="their language"
-    )
-    parser.add_argument(
-        "--indic", type=Path, metavar="DIR", help="XQuAD-IN's folder: eleven languages more"
-    )
-    parser.add_argument(
+    add("--passages", default="en", choices=ALL, metavar="LANG", help="their language")
+    add("--indic", type=Path, metavar="DIR", help="XQuAD-IN's folder: eleven languages more")
+    add(
         "--distractors", type=Path, metavar="FILE",
         help="a corpus of other passages; all.jsonl gets the corpus, and these",
     )  # fmt: skip

@@ -25,13 +25,13 @@ from pyserini_xqg.search.stock import (
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.search",
         description=__doc__,
         example="--index indexes/mine --topics topics.jsonl --output dense.run --hits 100",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--index",
         required=True,
         nargs="+",
@@ -39,32 +39,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="FAISS, Lucene, routed or BM25; several dense ones (shards) are searched as one; or "
         "one of stock Pyserini, a folder or the name of a prebuilt one",
     )
-    parser.add_argument("--topics", required=True, help="JSONL or TSV")
+    add("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
     add_detect_option(parser)
-    parser.add_argument("--output", required=True, metavar="RUN", help="the file to write")
-    parser.add_argument("--output-format", default="trec", choices=FORMS, help="of the run")
-    parser.add_argument("--runtag", default="xqg", help="last column of the run")
-    parser.add_argument("--hits", type=int, default=1000, help="passages a topic")
-    parser.add_argument("--batch-size", type=int, default=64, help="texts at a time")
-    parser.add_argument(
+    add("--output", required=True, metavar="RUN", help="the file to write")
+    add("--output-format", default="trec", choices=FORMS, help="of the run")
+    add("--runtag", default="xqg", help="last column of the run")
+    add("--hits", type=int, default=1000, help="passages a topic")
+    add("--batch-size", type=int, default=64, help="texts at a time")
+    add(
         "--threads",
         type=int,
         default=1,
         help="in all; several indexes are then searched in processes, at most one an index",
     )
-    parser.add_argument(
+    add(
         "--encoder",
         help="another place of the model that the index was built with; of a stock one, its model",
     )
-    parser.add_argument(
-        "--device", help="of the encoder; by default the first accelerator there is"
-    )
+    add("--device", help="of the encoder; by default the first accelerator there is")
     add_trust_option(parser)
-    parser.add_argument("--ef-search", type=int, help="of an HNSW index")
-    parser.add_argument("--nprobe", type=int, help="of an index with inverted lists (IVF)")
+    add("--ef-search", type=int, help="of an HNSW index")
+    add("--nprobe", type=int, help="of an index with inverted lists (IVF)")
     add_join_options(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     add_stock_options(parser)
     args = parser.parse_args(argv)
     if min(args.hits, args.batch_size, args.threads) < 1:

@@ -16,8 +16,8 @@ from pyserini_xqg.index.bm25_text import is_bm25, open_bm25
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.search.joining import Asking, search_joined
-from pyserini_xqg.search.pool import open_shards
 from pyserini_xqg.search.routing import check_routable, routes_of
+from pyserini_xqg.search.sharded import open_shards
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,7 +137,7 @@ def open_searcher(
         Of the encoder, which is loaded once.
     processes : int
         In how many to open several indexes, at most one an index. See
-        `pyserini_xqg.search.pool.Pool` for what a script must then look like.
+        `pyserini_xqg.search.sharded.Pool` for what a script must then look like.
     effort : Effort
         How hard to search an approximate index.
     detect : bool

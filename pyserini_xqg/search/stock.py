@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.presets import PRESETS
-from pyserini_xqg.encoder.spec import POOLINGS
+from pyserini_xqg.encoder.spec import POOLINGS, EncoderSpec
 from pyserini_xqg.index.anserini import (
     allow_long_queries,
-    batch_search,
     count_searchable,
     java_class,
     quiet_anserini,
 )
 from pyserini_xqg.index.bm25 import check_analyzer, set_analyzer
+from pyserini_xqg.index.bm25_text import Bm25Text
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.index.faiss_vectors import FaissVectors
 from pyserini_xqg.index.flat import open_index
-from pyserini_xqg.index.hits import Hits
 from pyserini_xqg.index.manifest import kind_of_stock, read_manifest
 from pyserini_xqg.search.searcher import Searcher, open_searcher
 
@@ -90,7 +89,6 @@ def open_dense_side(path: str, args: argparse.Namespace) -> Searcher:
             trust_remote_code=args.trust_remote_code,
         )
     from pyserini_xqg.encoder.hub import Named, model_folder
-    from pyserini_xqg.encoder.spec import EncoderSpec
     from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
     if args.encoder is None and args.preset is None:
@@ -195,7 +193,7 @@ def at_hand(name: str) -> str:
     raise XqgError(f"no such folder: {name}; and as one of Pyserini's prebuilt indexes: {reason}")
 
 
-class StockText:
+class StockText(Bm25Text):
     """A Lucene index of stock Pyserini, asked with BM25.
 
     Parameters
@@ -220,24 +218,7 @@ class StockText:
         self._searcher.set_bm25(settings.k1, settings.b)
         if settings.rm3:
             self._searcher.set_rm3()
-
-    def search(
-        self,
-        texts: Sequence[str],
-        k: int,
-        *,
-        threads: int = 1,
-        languages: Sequence[str] | None = None,
-    ) -> list[Hits]:
-        """Docids and scores of the `k` best passages for each text, best first."""
-        return batch_search(self._searcher, texts, k, threads)
-
-    def tune(self, effort: Effort) -> None:
-        """Refuse every setting: BM25 is exact."""
-        effort.only()
-
-    def close(self) -> None:
-        self._searcher.close()
+        self._text, self._field = str, None
 
 
 def open_stock_bm25(path: str | Path, settings: Bm25Settings) -> Searcher:

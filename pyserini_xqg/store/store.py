@@ -14,8 +14,8 @@ import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest
-from pyserini_xqg.base.names import check_names
 from pyserini_xqg.base.output import read_finished
+from pyserini_xqg.base.refusing import check_names
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.store.block import Block, Sampled

@@ -22,14 +22,19 @@ from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.encoder.hub import Named, add_trust_option, model_folder
 from pyserini_xqg.encoder.spec import POOLINGS, SIDES
 from pyserini_xqg.train.adaptation import add_language_model_options, add_vocabulary_options
-from pyserini_xqg.train.negatives import SIMILARITY
-from pyserini_xqg.train.options import add_output_options, add_training_options, given_of
+from pyserini_xqg.train.negatives import SIMILARITY, mine_negatives
 from pyserini_xqg.train.retriever_settings import PRESETS as RETRIEVERS
-from pyserini_xqg.train.settings import PRESETS, GeneratorSettings
+from pyserini_xqg.train.retriever_settings import RetrieverSettings
+from pyserini_xqg.train.settings import (
+    PRESETS,
+    GeneratorSettings,
+    add_output_options,
+    add_training_options,
+    given_of,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     given = _parser().parse_args(argv)
     given.run(given)
 
@@ -54,7 +59,6 @@ def _generator(given: argparse.Namespace) -> None:
 
 def _retriever(given: argparse.Namespace) -> None:
     from pyserini_xqg.train.retriever import train_retriever
-    from pyserini_xqg.train.retriever_settings import RetrieverSettings
 
     model_folder(Named(given.model, given.revision, "--model", "model"))  # whose pooling counts
     settings = RetrieverSettings.resolve(preset=given.preset, **given_of(RetrieverSettings, given))
@@ -73,8 +77,6 @@ def _retriever(given: argparse.Namespace) -> None:
 
 
 def _negatives(given: argparse.Namespace) -> None:
-    from pyserini_xqg.train.negatives import mine_negatives
-
     tally = mine_negatives(
         given.train,
         given.index,
@@ -125,7 +127,7 @@ def _generator_options(parser: argparse.ArgumentParser) -> None:
     add("--revision", help="of the model on the hub")
     add("--preset", choices=PRESETS, default="xqg", help="settings by name")
     add("--prompt", metavar="TEMPLATE", help="your own: with {passage}, {title}, {lang}")
-    defaults = PRESETS["xqg"]._asdict() | {"batch_size": GeneratorSettings.batch_size}
+    defaults = PRESETS["xqg"] | {"batch_size": GeneratorSettings.batch_size}
     add_training_options(group, defaults, "pairs")
     add_output_options(parser)
 

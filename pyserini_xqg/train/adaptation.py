@@ -8,7 +8,7 @@ from dataclasses import fields
 from pyserini_xqg.collection.languages import add_languages_option, code_of
 from pyserini_xqg.train.extension import INITIAL
 from pyserini_xqg.train.language_model import LanguageModelSettings, train_language_model
-from pyserini_xqg.train.options import add_output_options, add_training_options, given_of
+from pyserini_xqg.train.settings import add_output_options, add_training_options, given_of
 from pyserini_xqg.train.vocabulary import VocabularySettings, extend_vocabulary
 
 _TEXTS = (

@@ -1,10 +1,10 @@
-"""What a retriever learns from: queries, passages that answer them, and passages that do not."""
+"""What a retriever learns from: queries, passages that answer them or do not; and texts alone."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from pyserini_xqg.collection.records import (
     parse_json,
     parse_passage,
     parse_queries,
+    text_field,
 )
 
 
@@ -112,22 +113,31 @@ def _tsv(content: bytes, where: str) -> Iterator[Example]:
 
 def _json(content: bytes, where: str) -> Iterator[Example]:
     row = parse_json(content, where)
-    read = next((FORMATS[field] for field in FORMATS if field in row), None)
-    if read is None:
+    yield from FORMATS[format_of(row, where)](row, content, where)
+
+
+def format_of(row: Mapping[str, Any], where: str, *others: str) -> str:
+    """The field that tells a JSON row's format, one of `FORMATS`.
+
+    Raises
+    ------
+    XqgError
+        If it has none of them; `others` are named beside them.
+    """
+    found = next((field for field in FORMATS if field in row), None)
+    if found is None:
         raise XqgError(
-            f"{where}: expected one of the fields {', '.join(FORMATS)}, found "
+            f"{where}: expected one of the fields {', '.join([*FORMATS, *others])}, found "
             f"{', '.join(row) or 'none'}"
         )
-    yield from read(row, content, where)
+    return found
 
 
 def _tevatron(row: dict[str, Any], content: bytes, where: str) -> Iterator[Example]:
     query = row.get("query")
     if not isinstance(query, str):
         raise XqgError(f"{where}: expected a string 'query', found {query!r:.60}")
-    language = row.get("lang") or ""
-    if not isinstance(language, str):
-        raise XqgError(f"{where}: expected a string 'lang', found {language!r:.60}")
+    language = text_field(row, "lang", where)
     positives, negatives = (
         _passages(row.get(field) or [], f"{where}: {field}")
         for field in ("positive_passages", "negative_passages")
@@ -176,6 +186,76 @@ def _example(
     negatives: Iterable[Passage],
     where: str,
 ) -> Example:
-    code = language.strip()  # XOR-TyDi's train file has codes with a leading space
-    code = code and check_language(code, where)
-    return Example(code, " ".join(query.split()), tuple(positives), tuple(negatives))
+    return Example(
+        _code(language, where), " ".join(query.split()), tuple(positives), tuple(negatives)
+    )
+
+
+#: Where a JSON row may have its text; a ``title`` beside one of the others goes before it.
+FIELDS = ("text", "contents", "question", "query")
+
+
+class Text(NamedTuple):
+    """A text, with its language where that is known, and "" elsewhere."""
+
+    language: str
+    text: str
+
+
+def read_texts(paths: Iterable[str | Path], language: str = "") -> list[Text]:
+    """The texts of some files, in their order, empty ones left out.
+
+    A TSV has a language and a text, and what follows them counts for nothing (so that a file of
+    pairs will do). A JSON row has its text in one of `FIELDS` or in ``title``, and its language in
+    ``lang``; or it has ``generated_queries``, each of which is a text.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Files, packed or not, or folders of them.
+    language : str
+        Of rows that do not say theirs.
+
+    Raises
+    ------
+    XqgError
+        Naming file and row, for a broken row; and if there is no text at all.
+    """
+    language = language and check_language(language, "--language")
+    texts = []
+    files = [file for path in paths for file in input_files(path)]
+    for _, found in parsed_rows(files, _text_of_tsv, _texts_of_json):
+        for code, text in found:
+            if text := " ".join(text.split()):
+                texts.append(Text(code or language, text))
+    if not texts:
+        raise XqgError(f"no text in {', '.join(map(str, files))}")
+    return texts
+
+
+def _text_of_tsv(content: bytes, where: str) -> Iterator[Text]:
+    cells = tsv_cells(content, where)
+    if len(cells) < 2:
+        raise XqgError(f"{where}: one column; expected language and text, a tab between them")
+    yield Text(_code(cells[0], where), cells[1])
+
+
+def _texts_of_json(content: bytes, where: str) -> Iterator[Text]:
+    row = parse_json(content, where)
+    if "generated_queries" in row:
+        for code, queries in parse_queries(content, where).queries.items():
+            for query in queries:
+                yield Text(code, query)
+        return
+    found = [row.get("title"), next((row[field] for field in FIELDS if field in row), None)]
+    if not all(each is None or isinstance(each, str) for each in found) or not any(found):
+        raise XqgError(
+            f"{where}: expected a string in one of {', '.join(FIELDS)} or title; found "
+            f"{', '.join(row) or 'no field'}"
+        )
+    yield Text(_code(text_field(row, "lang", where), where), " ".join(filter(None, found)))
+
+
+def _code(code: str, where: str) -> str:
+    code = code.strip()  # XOR-TyDi's train file has codes with a leading space
+    return code and check_language(code, where)

@@ -114,6 +114,8 @@ def new_pieces(
     XqgError
         For a tokenizer of a kind that is none of `KINDS`.
     """
+    from tokenizers import Tokenizer
+
     content = json.loads(tokenizer.to_str())
     model = content["model"]
     if model["type"] not in KINDS:
@@ -131,7 +133,7 @@ def new_pieces(
     ids = _fill(content)
     kind.add(model, added, range(ids, ids + len(added)))
     old = frozenset(_vocabulary(model))
-    segmented = _segmented(_loaded(content), words)
+    segmented = _segmented(Tokenizer.from_str(json.dumps(content)), words)
     parts: dict[str, tuple[str, ...]] = {piece.text: (piece.text,) for piece in added}
     learnt = []
     # In a byte-level vocabulary a character counts for each of its bytes.
@@ -190,12 +192,6 @@ def _fill(content: dict[str, Any]) -> int:
     while len(vocabulary) in behind:
         vocabulary.append([behind[len(vocabulary)], 0.0])
     return len(vocabulary)
-
-
-def _loaded(content: Mapping[str, Any]) -> Any:
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_str(json.dumps(content))
 
 
 def _segmented(tokenizer: Any, words: Mapping[str, int]) -> dict[tuple[str, ...], int]:

@@ -7,30 +7,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, check_positive
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.encoder.loading import MASKED_LM, load_model, load_tokenizer
-from pyserini_xqg.train.examples import passage_text, read_examples
-from pyserini_xqg.train.losses import losses_of, plot_losses, write_losses
+from pyserini_xqg.train.examples import passage_text, read_examples, read_texts
 from pyserini_xqg.train.progress import progress, quiet
 from pyserini_xqg.train.resume import (
     MANIFEST,
+    Tokenized,
     check_packages,
     digest_of,
-    last_checkpoint,
-    run_trainer,
-    step_options,
-    trainer_arguments,
+    step_arguments,
+    train_into,
 )
 from pyserini_xqg.train.settings import (
     DTYPES,
     check_batches,
     check_learning_rate,
-    check_positive,
     start_of,
 )
-from pyserini_xqg.train.texts import read_texts
 
 #: A text, or a text and its translation.
 Row = tuple[str] | tuple[str, str]
@@ -113,7 +109,7 @@ def train_language_model(
         ``training.json``.
     settings : LanguageModelSettings
     data : sequence of path-like
-        Texts, as `pyserini_xqg.train.texts.read_texts` reads them.
+        Texts, as `pyserini_xqg.train.examples.read_texts` reads them.
     parallel : sequence of path-like
         Pairs, as `pyserini_xqg.train.examples.read_examples` reads them: a query and its first
         positive passage are a text and its translation.
@@ -152,37 +148,11 @@ def train_language_model(
         folder.start(plan, {})
         with quiet():
             trainer, tokenizer = _make_trainer(rows, dev_rows, folder.work, settings, device)
-            run_trainer(trainer, last_checkpoint(folder.work), settings.batch_size, "texts")
+            best = train_into(folder, trainer, tokenizer, settings.batch_size, "texts")
             trainer.model.save_pretrained(folder.partial)
-            tokenizer.save_pretrained(folder.partial)
-        manifest = {**plan, "versions": versions()}
-        history = trainer.state.log_history
-        if dev:
-            state = trainer.state
-            manifest["best"] = {"step": state.best_global_step, "dev": state.best_metric}
-            plot_losses(losses_of(history), folder.partial / "losses.png")
-        write_losses(losses_of(history), folder.partial / "losses.csv")
+        manifest = {**plan, "versions": versions(), **({"best": best} if best else {})}
         folder.finish(manifest, keep_log=False)
     return manifest
-
-
-class _Rows:
-    """Texts as the trainer takes them, tokenized when they are asked for."""
-
-    def __init__(self, rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:
-        self._rows, self._tokenizer, self._max_length = rows, tokenizer, max_length
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row: int) -> dict[str, list[int]]:
-        encoded = self._tokenizer(
-            *self._rows[row],
-            truncation=True,
-            max_length=self._max_length,
-            return_special_tokens_mask=True,
-        )
-        return dict(encoded)
 
 
 def _make_trainer(
@@ -201,25 +171,25 @@ def _make_trainer(
         set_seed,
     )
 
-    arguments = trainer_arguments(
-        TrainingArguments,
-        work,
-        device=device,
-        best="eval_loss" if dev_rows else None,
-        load_best_model_at_end=bool(dev_rows),
-        **step_options(settings),
-    )
+    arguments = step_arguments(TrainingArguments, work, settings, device, dev=bool(dev_rows))
     named = start_of(settings)
     tokenizer = load_tokenizer(named)
     if tokenizer.mask_token is None:
         raise XqgError(f"--model {settings.model} has a tokenizer without a mask token")
     set_seed(settings.seed)  # of a head that the model may not have
     model = load_model(named, MASKED_LM, tokenizer).float()
+
+    def encode(row: Row) -> dict[str, Any]:
+        limit = settings.max_length
+        return dict(
+            tokenizer(*row, truncation=True, max_length=limit, return_special_tokens_mask=True)
+        )
+
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=_Rows(rows, tokenizer, settings.max_length),
-        eval_dataset=_Rows(dev_rows, tokenizer, settings.max_length) if dev_rows else None,
+        train_dataset=Tokenized(rows, encode),
+        eval_dataset=Tokenized(dev_rows, encode) if dev_rows else None,
         data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=settings.masked),
         processing_class=tokenizer,
         callbacks=[progress("eval_loss" if dev_rows else None)],

@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.files import Line, input_files, is_tsv, parsed_json, read_lines, read_whole
+from pyserini_xqg.base.files import input_files, is_tsv, parsed_json, read_lines, read_whole
 from pyserini_xqg.base.packed import plain_name
 from pyserini_xqg.collection.columns import tsv_cells
 from pyserini_xqg.collection.languages import NAMES, check_language
-from pyserini_xqg.collection.records import (
-    PassageFormat,
-    parse_json,
-    parse_passage,
-    parse_queries,
-)
+from pyserini_xqg.collection.records import parse_json, text_field
 from pyserini_xqg.collection.scripts import in_scripts_of
+from pyserini_xqg.train.examples import FORMATS, format_of
 
 
 class Pair(NamedTuple):
@@ -100,13 +96,15 @@ def _rows(file: Path) -> Iterator[_Found]:
     for line in read_lines(file):
         where = f"{file}:{line.number}"
         row = parse_json(line.content, where)
-        read = next((READERS[field] for field in READERS if field in row), None)
-        if read is None:
-            raise XqgError(
-                f"{where}: expected one of the fields {', '.join([*READERS, 'data'])}, found "
-                f"{', '.join(row) or 'none'}"
-            )
-        yield from ((where, found) for found in read(row, line, where))
+        form = format_of(row, where, "data")
+        for example in FORMATS[form](row, line.content, where):
+            if form == "generated_queries" and not example.query:
+                yield where, _LeftOut("an empty generated query")
+            elif not example.positives:
+                yield where, _LeftOut("no positive passage")
+            else:
+                for passage in example.positives:
+                    yield where, Pair(example.language, example.query, passage.title, passage.text)
 
 
 def _document(file: Path) -> list[Any] | None:
@@ -134,7 +132,7 @@ def _document(file: Path) -> list[Any] | None:
 
 def _squad(data: list[Any], file: str) -> Iterator[_Found]:
     for article, paragraphs, where in _items(data, "paragraphs", f"{file}: data"):
-        title = _string(article, "title", where, optional=True).replace("_", " ")
+        title = text_field(article, "title", where).replace("_", " ")
         for paragraph, questions, at in _items(paragraphs, "qas", f"{where}.paragraphs"):
             text = _string(paragraph, "context", at)
             for number, question in enumerate(questions):
@@ -144,7 +142,7 @@ def _squad(data: list[Any], file: str) -> Iterator[_Found]:
                 if question.get("is_impossible"):
                     yield place, _LeftOut("a question that its passage does not answer")
                     continue
-                language = _string(question, "lang", place, optional=True)
+                language = text_field(question, "lang", place)
                 yield place, Pair(language, _string(question, "question", place), title, text)
 
 
@@ -160,41 +158,6 @@ def _items(
         yield value, inner, place
 
 
-def _tevatron(row: dict[str, Any], line: Line, where: str) -> Iterator[Pair | _LeftOut]:
-    passages = row["positive_passages"]
-    if not isinstance(passages, list) or not all(isinstance(one, dict) for one in passages):
-        raise XqgError(f"{where}: expected 'positive_passages' to be a list of objects")
-    query = _string(row, "query", where)
-    language = _string(row, "lang", where, optional=True)
-    if not passages:
-        yield _LeftOut("no positive passage")
-    for passage in passages:
-        title = _string(passage, "title", where, optional=True)
-        yield Pair(language, query, title, _string(passage, "text", where))
-
-
-def _generated(row: dict[str, Any], line: Line, where: str) -> Iterator[Pair | _LeftOut]:
-    if "text" not in row and "contents" not in row:
-        raise XqgError(
-            f"{where}: generated queries without their passage; expected 'docid', 'title', 'text' "
-            "and 'generated_queries' in one row"
-        )
-    passage = parse_passage(line.content, where, PassageFormat())
-    for language, queries in parse_queries(line.content, where).queries.items():
-        for query in queries:
-            if query.strip():
-                yield Pair(language, query, passage.title, passage.text)
-            else:
-                yield _LeftOut("an empty generated query")
-
-
-#: By the field that tells a JSON row's format.
-READERS: dict[str, Callable[[dict[str, Any], Line, str], Iterator[Pair | _LeftOut]]] = {
-    "positive_passages": _tevatron,
-    "generated_queries": _generated,
-}
-
-
 def _tsv_row(content: bytes, where: str) -> _Found:
     cells = tsv_cells(content, where)
     if len(cells) != 4:
@@ -204,10 +167,8 @@ def _tsv_row(content: bytes, where: str) -> _Found:
     return where, Pair(*cells)
 
 
-def _string(row: dict[str, Any], field: str, where: str, *, optional: bool = False) -> str:
+def _string(row: dict[str, Any], field: str, where: str) -> str:
     value = row.get(field)
-    if value is None and optional:
-        return ""
     if not isinstance(value, str):
         raise XqgError(f"{where}: expected a string {field!r}, found {value!r:.60}")
     return value

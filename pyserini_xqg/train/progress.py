@@ -1,11 +1,13 @@
-"""What transformers' trainer shows: one bar, and nothing else."""
+"""What transformers' trainer shows: one bar while it trains, and the losses afterwards."""
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.progress import Progress
@@ -68,3 +70,63 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+class Loss(NamedTuple):
+    """The losses at a step; ``dev`` is None where there was no evaluation."""
+
+    step: int
+    train: float
+    dev: float | None
+
+
+def losses_of(history: Iterable[Mapping[str, Any]]) -> list[Loss]:
+    """The losses in the history that transformers' trainer keeps, by step."""
+    train: dict[int, float] = {}
+    dev: dict[int, float] = {}
+    for entry in history:
+        if "loss" in entry:
+            train[entry["step"]] = entry["loss"]
+        if "eval_loss" in entry:
+            dev[entry["step"]] = entry["eval_loss"]
+    return [Loss(step, train[step], dev.get(step)) for step in sorted(train)]
+
+
+def save_losses(history: Iterable[Mapping[str, Any]], folder: Path) -> None:
+    """The losses as ``losses.csv``, and where there was an evaluation as ``losses.png``.
+
+    Columns are step, train and dev loss, the last empty where there was no evaluation.
+    """
+    losses = losses_of(history)
+    with open(folder / "losses.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(Loss._fields)
+        writer.writerows(losses)
+    if any(loss.dev is not None for loss in losses):
+        _plot(losses, folder / "losses.png")
+
+
+def _plot(losses: Sequence[Loss], path: Path) -> None:
+    """Both losses over the steps, with the step of the lowest dev loss marked."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    dev = [(loss.step, loss.dev) for loss in losses if loss.dev is not None]
+    best = min(dev, key=lambda point: point[1])
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    axes.plot(
+        [loss.step for loss in losses],
+        [loss.train for loss in losses],
+        color="#56B4E9",
+        label="train",
+    )
+    axes.plot(*zip(*dev, strict=True), color="#D55E00", marker="o", markersize=3, label="dev")
+    axes.axvline(best[0], color="#999999", linestyle=":", label=f"best: step {best[0]}")
+    axes.set_xlabel("step")
+    axes.set_ylabel("cross-entropy a token, nats")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

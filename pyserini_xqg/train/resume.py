@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import read_json
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.train.progress import save_losses
 
 #: Written last into the trained model's folder: what it was trained on, and how.
 MANIFEST = "training.json"
@@ -122,23 +124,67 @@ def trainer_arguments(
     return arguments
 
 
-def step_options(settings: Any) -> dict[str, Any]:
-    """The arguments of `trainer_arguments` that settings which count updates decide.
+def step_arguments(
+    kind: Callable[..., Any], work: Path, settings: Any, device: str | None, *, dev: bool
+) -> Any:
+    """`trainer_arguments` of settings that count updates; `dev` says whether there are dev data.
 
     Gradients accumulate over as many batches as the effective one needs.
     """
-    return {
-        "dtype": settings.dtype,
-        "eval_steps": settings.eval_steps,
-        "max_steps": settings.max_steps,
-        "learning_rate": settings.learning_rate,
-        "per_device_train_batch_size": settings.batch_size,
-        "per_device_eval_batch_size": settings.batch_size,
-        "gradient_accumulation_steps": settings.effective_batch_size // settings.batch_size,
-        "prediction_loss_only": True,
-        "remove_unused_columns": False,
-        "seed": settings.seed,
-    }
+    return trainer_arguments(
+        kind,
+        work,
+        device=device,
+        best="eval_loss" if dev else None,
+        load_best_model_at_end=dev,
+        dtype=settings.dtype,
+        eval_steps=settings.eval_steps,
+        max_steps=settings.max_steps,
+        learning_rate=settings.learning_rate,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.effective_batch_size // settings.batch_size,
+        prediction_loss_only=True,
+        remove_unused_columns=False,
+        seed=settings.seed,
+    )
+
+
+class Tokenized:
+    """Rows as a trainer takes them, tokenized when they are asked for."""
+
+    def __init__(self, rows: Sequence[Any], encode: Callable[[Any], dict[str, Any]]) -> None:
+        self._rows, self._encode = rows, encode
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return self._encode(self._rows[row])
+
+
+def train_into(
+    folder: OutputFolder, trainer: Any, tokenizer: Any, batch_size: int, what: str
+) -> dict[str, Any] | None:
+    """Train and save all but the model and the manifest: tokenizer and losses.
+
+    Returns
+    -------
+    dict or None
+        The best ``step`` and its ``dev`` loss, where there are dev data.
+
+    Raises
+    ------
+    XqgError
+        As `run_trainer`.
+    """
+    run_trainer(trainer, last_checkpoint(folder.work), batch_size, what)
+    tokenizer.save_pretrained(folder.partial)
+    state = trainer.state
+    save_losses(state.log_history, folder.partial)
+    if state.best_metric is None:
+        return None
+    return {"step": state.best_global_step, "dev": state.best_metric}
 
 
 def run_trainer(trainer: Any, checkpoint: Path | None, batch_size: int, what: str) -> None:

@@ -1,4 +1,7 @@
-"""Training of a retriever from any multilingual model, with sentence-transformers' trainer."""
+"""Training of a retriever from any multilingual model, with sentence-transformers' trainer.
+
+On dev examples it is scored while it is trained.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,18 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.train.biencoder import make_model, make_trainer, save_model
-from pyserini_xqg.train.dev_scores import DevScores
 from pyserini_xqg.train.draws import Draws, schedule
-from pyserini_xqg.train.examples import read_examples
+from pyserini_xqg.train.examples import Example, passage_text, read_examples
 from pyserini_xqg.train.progress import quiet
 from pyserini_xqg.train.resume import (
     MANIFEST,
@@ -26,6 +30,10 @@ from pyserini_xqg.train.resume import (
     run_trainer,
 )
 from pyserini_xqg.train.retriever_settings import RetrieverSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 #: By the column of ``scores.csv``, the trainer's name.
 _SCORES = {
@@ -76,6 +84,8 @@ def train_retriever(
         a loss that is not finite.
     """
     check_packages("accelerate", "datasets", "sentence_transformers")
+    from sentence_transformers import SentenceTransformer
+
     devices = int(os.environ.get("WORLD_SIZE", "1"))
     if settings.effective_batch_size % devices:
         raise XqgError(
@@ -88,7 +98,7 @@ def train_retriever(
         if not any(example.negatives for example in examples):
             settings = replace(settings, negatives=0)
         plan = {
-            **settings.to_dict(),
+            **asdict(settings),
             "train": {"examples": len(examples), "digest": digest_of(examples)},
             "dev": {"examples": len(dev_examples), "digest": digest_of(dev_examples)},
         }
@@ -117,7 +127,8 @@ def train_retriever(
             if folder is None:
                 return manifest
             if dev:
-                _load_weights(model, state.best_model_checkpoint)
+                best = SentenceTransformer(state.best_model_checkpoint, device="cpu")
+                model.load_state_dict(best.state_dict())
             save_model(model, folder.partial, settings)
         _write_scores(state.log_history, folder.partial / "scores.csv")
         folder.finish(manifest, keep_log=False)
@@ -135,12 +146,6 @@ def _folder(output: str | Path, overwrite: bool) -> Iterator[tuple[OutputFolder 
         yield None, path.with_name(path.name + ".partial") / "work"
 
 
-def _load_weights(model: Any, checkpoint: str) -> None:
-    from sentence_transformers import SentenceTransformer
-
-    model.load_state_dict(SentenceTransformer(checkpoint, device="cpu").state_dict())
-
-
 def _write_scores(history: Iterable[Mapping[str, Any]], path: Path) -> None:
     """A CSV of the loss at each step, with the dev scores where there was an evaluation."""
     by_step: dict[int, dict[str, Any]] = {}
@@ -151,3 +156,68 @@ def _write_scores(history: Iterable[Mapping[str, Any]], path: Path) -> None:
         writer = csv.DictWriter(file, ["step", *_SCORES])
         writer.writeheader()
         writer.writerows(by_step.values())
+
+
+_BLOCK = 1024
+_CUTS = (1, 10)
+
+
+class DevScores:
+    """Scores of a SentenceTransformer, each query among the passages of all dev examples.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    batch_size : int
+        Texts that go through the model together.
+    """
+
+    def __init__(self, examples: Sequence[Example], batch_size: int) -> None:
+        rows: dict[str, int] = {}
+        self._queries = [example.query for example in examples]
+        self._positives = [
+            [rows.setdefault(passage_text(passage), len(rows)) for passage in example.positives]
+            for example in examples
+        ]
+        for example in examples:
+            for passage in example.negatives:
+                rows.setdefault(passage_text(passage), len(rows))
+        self._passages = list(rows)
+        self._batch_size = batch_size
+
+    def __call__(self, model: Any) -> dict[str, float]:
+        """Mean reciprocal rank and success at 1 and 10, between 0 and 1."""
+        options = {"batch_size": self._batch_size, "show_progress_bar": False}
+        passages = model.encode_document(self._passages, **options)
+        queries = model.encode_query(self._queries, **options)
+        ranks = ranks_of(queries, passages, self._positives)
+        scores = {"mrr": float(np.mean(1 / ranks))}
+        return scores | {f"success@{cut}": float(np.mean(ranks <= cut)) for cut in _CUTS}
+
+
+def ranks_of(
+    queries: NDArray[np.float32], passages: NDArray[np.float32], positives: Sequence[Sequence[int]]
+) -> NDArray[np.int64]:
+    """The rank, from 1, of each query's best positive by dot product.
+
+    Passages with the same score stand before it: a model that tells nothing apart gets no credit.
+
+    Parameters
+    ----------
+    queries : array, shape (q, d)
+    passages : array, shape (p, d)
+    positives : sequence of sequence of int
+        Rows of the passages that answer each query.
+
+    Returns
+    -------
+    array of int, shape (q,)
+    """
+    ranks = np.empty(len(queries), dtype=np.int64)
+    for start in range(0, len(queries), _BLOCK):
+        scores = queries[start : start + _BLOCK] @ passages.T
+        for row, of_query in enumerate(scores, start):
+            best = of_query[positives[row]].max()
+            of_query[positives[row]] = -np.inf
+            ranks[row] = 1 + np.count_nonzero(of_query >= best)
+    return ranks

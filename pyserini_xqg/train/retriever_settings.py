@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, check_positive
 from pyserini_xqg.encoder.presets import PRESETS as ENCODERS
 from pyserini_xqg.encoder.spec import EncoderSpec
-from pyserini_xqg.train.settings import DTYPES, check_learning_rate, check_positive
+from pyserini_xqg.train.settings import DTYPES, check_learning_rate
 
 # Zhuang et al., SIGIR 2023: 1 positive and 7 negatives a query and those of the others in the
 # batch; dot products without a scale.
@@ -167,7 +167,3 @@ generated_queries_as
         """The specification of the trained encoder, to be found in `model`."""
         given = {name: getattr(self, name) for name in _ENCODER}
         return EncoderSpec(model, query_model=query_model, **given)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings in JSON types."""
-        return asdict(self)

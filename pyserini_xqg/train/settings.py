@@ -1,45 +1,32 @@
-"""How a generator is trained: the settings, and those of the paper by name."""
+"""How a generator is trained, the paper's settings by name, and the trainers' options in common."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, check_positive
 from pyserini_xqg.encoder.hub import Named
 from pyserini_xqg.generate.prompts import PROMPTS, check_template
 
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-class Preset(NamedTuple):
-    """What a generator is trained with, as `GeneratorSettings` has it."""
-
-    template: str
-    learning_rate: float
-    max_steps: int
-    effective_batch_size: int
-    max_length: int
-    query_max_length: int
-    eval_steps: int
-
-
-#: By name. ``xqg`` is the paper's (Zhuang et al., SIGIR 2023), but for how often it evaluates.
-PRESETS = {"xqg": Preset(PROMPTS["xqg"].template, 1e-4, 2000, 128, 128, 32, 200)}
-
-
-def check_positive(settings: Any, *names: str) -> None:
-    """Check that these fields of some settings are at least 1.
-
-    Raises
-    ------
-    XqgError
-        Naming the option that a field comes from.
-    """
-    for name in names:
-        if getattr(settings, name) < 1:
-            option = "--" + name.replace("_", "-")
-            raise XqgError(f"{option} {getattr(settings, name)}: expected at least 1")
+#: By name, what `GeneratorSettings` take. ``xqg`` is the paper's (Zhuang et al., SIGIR 2023), but
+#: for how often it evaluates.
+PRESETS: dict[str, dict[str, Any]] = {
+    "xqg": {
+        "template": PROMPTS["xqg"].template,
+        "learning_rate": 1e-4,
+        "max_steps": 2000,
+        "effective_batch_size": 128,
+        "max_length": 128,
+        "query_max_length": 32,
+        "eval_steps": 200,
+    }
+}
 
 
 def check_learning_rate(settings: Any) -> None:
@@ -138,13 +125,54 @@ class GeneratorSettings:
         if preset not in PRESETS:
             raise XqgError(f"--preset {preset!r} is none of {', '.join(PRESETS)}")
         chosen = {name: value for name, value in given.items() if value is not None}
-        return cls(model, **{**PRESETS[preset]._asdict(), **chosen})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings in JSON types."""
-        return asdict(self)
+        return cls(model, **{**PRESETS[preset], **chosen})
 
 
 def start_of(settings: Any) -> Named:
     """The model that training starts from, to be loaded."""
     return Named(settings.model, settings.revision, "--model", "model")
+
+
+_HELP = {
+    "learning_rate": "at the start",
+    "warmup": "a part of all steps",
+    "epochs": "passes over the pairs",
+    "max_steps": "updates",
+    "effective_batch_size": "{} behind each update",
+    "batch_size": "{} at a time",
+    "max_length": "tokens read of a text",
+    "query_max_length": "tokens read of a query",
+    "negatives": "hard ones for each query",
+    "masked": "part of the tokens",
+    "eval_steps": "updates between evaluations and checkpoints",
+}
+
+
+def add_training_options(
+    group: argparse._ArgumentGroup, defaults: Mapping[str, Any], unit: str
+) -> None:
+    """Those of `defaults` that are known here, and the common ones.
+
+    What is not given is None, so that settings or a preset decide; batches are of `unit`.
+    """
+    add = group.add_argument
+    for name in (name for name in _HELP if name in defaults):
+        add("--" + name.replace("_", "-"), type=type(defaults[name]),
+            help=f"{_HELP[name].format(unit)} (default: {defaults[name]})")  # fmt: skip
+    add("--dtype", choices=DTYPES[:2], help="what the model computes in (default: float32)")
+    add("--seed", type=int, help="of everything that is drawn (default: 0)")
+    add("--device", choices=("cpu", "cuda"), help="by default a GPU, or the CPU")
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Where a trained model goes."""
+    add = parser.add_argument_group("output").add_argument
+    add("--output", required=True, metavar="DIR",
+        help="the trained model; what a killed run left of it is taken up")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace an output that is there")
+
+
+def given_of(settings: Any, given: argparse.Namespace) -> dict[str, Any]:
+    """What was given for the fields of a dataclass of settings."""
+    named = {field.name: getattr(given, field.name, None) for field in fields(settings)}
+    return {name: value for name, value in named.items() if value is not None}

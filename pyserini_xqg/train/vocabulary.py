@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.errors import XqgError, check_positive
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.collection.languages import check_language
@@ -23,12 +23,12 @@ from pyserini_xqg.encoder.loading import (
     load_tokenizer,
 )
 from pyserini_xqg.encoder.spec import EncoderSpec
-from pyserini_xqg.evaluate.resource.fertility import fertility
+from pyserini_xqg.evaluate.resource.gains import fertility
+from pyserini_xqg.train.examples import Text, read_texts
 from pyserini_xqg.train.extension import INITIAL, New, new_pieces
 from pyserini_xqg.train.progress import quiet
 from pyserini_xqg.train.resume import MANIFEST, digest_of
-from pyserini_xqg.train.settings import check_positive, start_of
-from pyserini_xqg.train.texts import Text, read_texts
+from pyserini_xqg.train.settings import start_of
 
 #: Not copied from the old model's folder: weights, tokenizers in other forms, and what said how it
 #: was made.
@@ -85,7 +85,7 @@ def extend_vocabulary(
     Parameters
     ----------
     data : sequence of path-like
-        Texts to learn from, as `pyserini_xqg.train.texts.read_texts` reads them.
+        Texts to learn from, as `pyserini_xqg.train.examples.read_texts` reads them.
     output : path-like
         The folder to make: model and tokenizer, ``training.json``, and what else stood in the
         model's folder.

@@ -53,22 +53,22 @@ def verify(path: Path, settings: Settings) -> Iterator[Check]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.verify",
         description=__doc__,
         example="stores/mine indexes/mine --store stores/mine",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="stores, and indexes of any kind")
-    parser.add_argument(
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="stores, and indexes of any kind")
+    add(
         "--store",
         nargs="+",
         metavar="STORE",
         help="recompute the indexes' vectors from this one, or from its shards in order",
     )
-    parser.add_argument("--encoder", help="another place of the recorded model")
-    parser.add_argument("--no-encoder", action="store_true", help="do not load the model")
-    parser.add_argument("--device", help="of the encoder; by default the first accelerator")
+    add("--encoder", help="another place of the recorded model")
+    add("--no-encoder", action="store_true", help="do not load the model")
+    add("--device", help="of the encoder; by default the first accelerator")
     add_trust_option(parser)
     args = parser.parse_args(argv)
     if args.no_encoder and (args.encoder or args.device or args.trust_remote_code):

@@ -1,4 +1,4 @@
-"""An index against the store that it was made from."""
+"""An index against the store that it was made from: its vectors, and its self-check once more."""
 
 from __future__ import annotations
 
@@ -11,13 +11,25 @@ import numpy as np
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.export import FORMS
 from pyserini_xqg.index.flat import open_index
-from pyserini_xqg.verify.check import ERROR, OK, SKIPPED, WARNING, Findings, Verdict
+from pyserini_xqg.index.self_check import line, self_check
+from pyserini_xqg.verify.check import (
+    ERROR,
+    OK,
+    SKIPPED,
+    WARNING,
+    Check,
+    Findings,
+    Settings,
+    Verdict,
+    check,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pyserini_xqg.index.fused import Fused
     from pyserini_xqg.store.store import Store
+
 
 #: Of the vector's norm: what two machines may differ by.
 TOLERANCE = 1e-5
@@ -99,3 +111,32 @@ def _exact(path: Path, manifest: Mapping[str, Any]) -> bool:
     owner = open_index(path / "index")  # what `downcast_index` gives dies with it
     index = faiss.downcast_index(owner)
     return isinstance(faiss.downcast_index(getattr(index, "storage", index)), faiss.IndexFlat)
+
+
+# Points of 100 that two machines may differ by.
+_SAME = 0.1
+
+
+def check_queries(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
+    """The self-check that an index was built with, repeated where its store is given."""
+    if recorded := manifest.get("self_check"):
+        yield check(path, "self-check", lambda: _look(path, manifest, settings, recorded))
+
+
+def _look(
+    path: Path, manifest: Mapping[str, Any], settings: Settings, recorded: Mapping[str, Any]
+) -> Verdict:
+    found, again = recorded, "as recorded; --store repeats it"
+    if settings.store is not None:
+        of = fused_again(path, manifest, settings.store)
+        repeated = self_check(of.store, of.fusion, of.languages, of.centres, of.maps)
+        if repeated is None:
+            again = "as recorded; this store has no sample of single query vectors to repeat it"
+        else:
+            found, again = repeated, "repeated"
+            if abs(found["index"] - recorded["index"]) > _SAME:
+                again = f"recorded were {recorded['index']:.1f}"
+    said = line({"": found}).removeprefix("self-check, ")
+    if "warning" in found:
+        return WARNING, f"{found['warning']} ({said}; {again})"
+    return (OK if "were" not in again else WARNING), f"{said} ({again})"

@@ -13,11 +13,11 @@ import numpy as np
 from pyserini_xqg.base.files import digest_of
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.export import FORMS, VECTORS, read_parts
-from pyserini_xqg.index.flat import block_rows, open_index, read_flat
-from pyserini_xqg.index.lucene_vectors import FLAT, HNSW
+from pyserini_xqg.index.flat import block_rows, flat_header, open_index, read_flat
+from pyserini_xqg.index.lucene import FLAT, HNSW
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.max_sim import MAX_SIM
-from pyserini_xqg.verify.against import Rows, against
+from pyserini_xqg.verify.against import Rows, against, check_queries
 from pyserini_xqg.verify.check import (
     ERROR,
     OK,
@@ -25,6 +25,7 @@ from pyserini_xqg.verify.check import (
     WARNING,
     Check,
     Findings,
+    Norms,
     Settings,
     Verdict,
     check,
@@ -33,8 +34,6 @@ from pyserini_xqg.verify.check import (
     count_docids,
 )
 from pyserini_xqg.verify.lucene import verify_bm25, verify_dense
-from pyserini_xqg.verify.norms import Norms
-from pyserini_xqg.verify.queries import check_queries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,7 +140,6 @@ def _checksums(path: Path, manifest: Mapping[str, Any]) -> Verdict:
     import hashlib
 
     from pyserini_xqg.base.output import log_line
-    from pyserini_xqg.index.flat import flat_header
 
     if "digest" not in manifest:
         return SKIPPED, f"type {manifest['type']} has none; --store compares the vectors"

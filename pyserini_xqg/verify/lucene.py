@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import reason_of
-from pyserini_xqg.index.lucene_vectors import FLAT, LuceneVectors
-from pyserini_xqg.verify.against import fused_again
+from pyserini_xqg.index.lucene import FLAT, LuceneVectors
+from pyserini_xqg.verify.against import check_queries, fused_again
 from pyserini_xqg.verify.check import (
     ERROR,
     OK,
@@ -20,7 +20,6 @@ from pyserini_xqg.verify.check import (
     check_docids,
     check_encoder,
 )
-from pyserini_xqg.verify.queries import check_queries
 
 if TYPE_CHECKING:
     from pyserini_xqg.store.store import Store

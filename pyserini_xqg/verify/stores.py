@@ -20,6 +20,7 @@ from pyserini_xqg.verify.check import (
     WARNING,
     Check,
     Findings,
+    Norms,
     Settings,
     Verdict,
     check,
@@ -27,7 +28,6 @@ from pyserini_xqg.verify.check import (
     check_encoder,
     count_docids,
 )
-from pyserini_xqg.verify.norms import Norms
 
 
 def verify_store(path: Path, settings: Settings) -> Iterator[Check]:

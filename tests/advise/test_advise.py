@@ -9,8 +9,7 @@ from made_stores import write_store
 from pyserini_xqg.advise import held_out
 from pyserini_xqg.advise.__main__ import main
 from pyserini_xqg.advise.advice import verdict
-from pyserini_xqg.advise.asked import Asked
-from pyserini_xqg.advise.held_out import draw, take_out
+from pyserini_xqg.advise.held_out import Asked, draw, take_out
 from pyserini_xqg.advise.systems import Seen, choose_sum, choose_weight, shares, value
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.join import Join

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pyserini_xqg.base.after_import import after_import
+from pyserini_xqg.base.import_hooks import after_import
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.base.names import check_names
+from pyserini_xqg.base.refusing import check_names
 
 
 def test_names_inside_a_folder():

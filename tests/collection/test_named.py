@@ -13,9 +13,9 @@ import pytest
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.judged import read_collection, read_qrels
-from pyserini_xqg.collection.named import is_named
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.collection.runs import CorpusRow, stream_corpus
+from pyserini_xqg.collection.sources import is_named
 from pyserini_xqg.collection.topics import Topic, read_topics, topic_rows
 
 

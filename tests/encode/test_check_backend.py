@@ -5,7 +5,7 @@ import pytest
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.__main__ import main
-from pyserini_xqg.encode.check_backend import top_overlap
+from pyserini_xqg.encode.same_encoder import top_overlap
 
 
 def test_overlap_of_the_best():

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from texts import TEXTS
 
-from pyserini_xqg.base.cache import cache_folder
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import cache_folder
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.encoder import backends
 from pyserini_xqg.encoder.backends import BACKENDS, _cached, _fingerprint

@@ -11,8 +11,8 @@ from texts import TEXTS
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.demo import TINY_ENCODER
 from pyserini_xqg.encoder.encoder import Encoder
-from pyserini_xqg.encoder.side import _POOL
 from pyserini_xqg.encoder.spec import EncoderSpec
+from pyserini_xqg.encoder.transformer import _POOL
 
 
 def one_by_one(model_dir, text, pooling, pair=None, max_length=256):

@@ -15,9 +15,9 @@ import pytest
 from pyserini_xqg.encoder import exported as exporteds
 from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.exported import open_exported
-from pyserini_xqg.encoder.identity import identity
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.encoder.topic_encoder import TopicEncoder
+from pyserini_xqg.encoder.vector_cache import identity
 
 TEXTS = ["w1 w2", "", "w3 w4 w5 w6 w7 w8", " ".join(f"w{i}" for i in range(50)), "x ?"]
 

@@ -15,11 +15,11 @@ import pytest
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.encoder import encoder as encoders
-from pyserini_xqg.encoder import identity as identities
+from pyserini_xqg.encoder import vector_cache
 from pyserini_xqg.encoder.encoder import Encoder
-from pyserini_xqg.encoder.identity import identity
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.encoder.topic_encoder import TopicEncoder
+from pyserini_xqg.encoder.vector_cache import identity
 from pyserini_xqg.index.build import build_index
 from pyserini_xqg.index.query_side import open_encoder
 from pyserini_xqg.index.settings import Fusion
@@ -148,7 +148,7 @@ def test_what_else_makes_another_encoder(model, tmp_path, monkeypatch):
     (model / "1_Pooling").mkdir()
     (model / "1_Pooling/config.json").touch()
     two = identity(spec)
-    monkeypatch.setattr(identities, "version", lambda name: "0" if name == "torch" else "1")
+    monkeypatch.setattr(vector_cache, "version", lambda name: "0" if name == "torch" else "1")
     three = identity(spec)
     shutil.copytree(model, tmp_path / "query", symlinks=True)
     untied = replace(spec, query_model=str(tmp_path / "query"))

@@ -10,7 +10,6 @@ from pyserini_xqg.collection.runs import Hit, write_run
 from pyserini_xqg.collection.topics import Topic
 from pyserini_xqg.evaluate.__main__ import main
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.compare.changes import most_changed
 from pyserini_xqg.evaluate.compare.command import compare
 from pyserini_xqg.evaluate.compare.differences import Comparison, System, system_of_run
 from pyserini_xqg.evaluate.compare.significance import (
@@ -20,6 +19,7 @@ from pyserini_xqg.evaluate.compare.significance import (
     paired_t_test,
     randomisation_test,
 )
+from pyserini_xqg.evaluate.compare.tables import most_changed
 from pyserini_xqg.evaluate.report.sections import Section, Table
 
 #: 30 passages, each asked for in Telugu; the first 10 in Russian, too.

@@ -7,7 +7,8 @@ from made_stores import make_subject, write_store
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.evaluate.__main__ import main
-from pyserini_xqg.evaluate.from_store.content import (
+from pyserini_xqg.evaluate.from_store.controls import controls
+from pyserini_xqg.evaluate.from_store.controls_tables import (
     NEIGHBOUR,
     NONE,
     OTHERS,
@@ -17,7 +18,6 @@ from pyserini_xqg.evaluate.from_store.content import (
     share,
     take_apart,
 )
-from pyserini_xqg.evaluate.from_store.controls import controls
 from pyserini_xqg.evaluate.from_store.exchange import next_rows, shuffled_parts
 from pyserini_xqg.evaluate.from_store.retrieval import System, everyone
 from pyserini_xqg.evaluate.from_store.smoothing import with_maps, with_maps_of

@@ -12,8 +12,14 @@ from pyserini_xqg.encoder.presets import PRESETS
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.evaluate.__main__ import main
 from pyserini_xqg.evaluate.leakage.contamination import BENCHMARKS, contamination_section, spec_of
-from pyserini_xqg.evaluate.leakage.near_duplicates import NearDuplicates, compared, grams, scan
-from pyserini_xqg.evaluate.leakage.questions import Asked, stream_questions
+from pyserini_xqg.evaluate.leakage.near_duplicates import (
+    Asked,
+    NearDuplicates,
+    compared,
+    grams,
+    scan,
+    stream_questions,
+)
 from pyserini_xqg.evaluate.report.publish import gathering
 
 TOPICS = [

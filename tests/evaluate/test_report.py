@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.evaluate.report import plots
-from pyserini_xqg.evaluate.report.latex import as_latex, escape
+from pyserini_xqg.evaluate.report.forms import as_csv, as_latex, as_png, as_text, escape
 from pyserini_xqg.evaluate.report.publish import Page, gathering, publish
 from pyserini_xqg.evaluate.report.sections import Plot, Section, Table
-from pyserini_xqg.evaluate.report.text import as_csv, as_text
 
 TELUGU = "మౌంట్ రైనర్ ఏ దేశంలో ఉంది?"
 TABLE = Table(
@@ -216,7 +214,7 @@ def test_gathering_instead_of_publishing(tmp_path, capsys):
 
 def test_plots_have_the_colours_of_okabe_and_ito():
     seen = []
-    plots.as_png(Plot("p", "p", lambda axes: seen.extend(axes.bar([i], [1]) for i in range(2))))
+    as_png(Plot("p", "p", lambda axes: seen.extend(axes.bar([i], [1]) for i in range(2))))
     assert [bar[0].get_facecolor()[:3] for bar in seen] == [
         (0.0, 0x72 / 255, 0xB2 / 255),
         (0xD5 / 255, 0x5E / 255, 0.0),

@@ -22,8 +22,13 @@ from pyserini_xqg.evaluate.resource.ceiling import (
     rho,
 )
 from pyserini_xqg.evaluate.resource.command import parse_groups
-from pyserini_xqg.evaluate.resource.fertility import fertility, has_spaces, token_counter
-from pyserini_xqg.evaluate.resource.language_facts import FACTS, NOT_IN_MBERT
+from pyserini_xqg.evaluate.resource.gains import (
+    FACTS,
+    NOT_IN_MBERT,
+    fertility,
+    has_spaces,
+    token_counter,
+)
 
 #: Success@1 of the baseline and of the run, by topic.
 SCORES = {

@@ -8,9 +8,10 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.runs import Hit, read_run
 from pyserini_xqg.evaluate.__main__ import main
 from pyserini_xqg.evaluate.report.publish import gathering
-from pyserini_xqg.evaluate.returned.passages import collection_facts, main_script
 from pyserini_xqg.evaluate.returned.rankings import (
+    collection_facts,
     jaccard,
+    main_script,
     outcome,
     rank_biased_overlap,
     returns,

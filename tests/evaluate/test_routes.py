@@ -4,14 +4,14 @@ import pytest
 from made_stores import make_subject, write_store
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.evaluate.from_store.content import REAL
 from pyserini_xqg.evaluate.from_store.controls import controls
-from pyserini_xqg.evaluate.from_store.exchange import next_rows
-from pyserini_xqg.evaluate.from_store.routes import (
+from pyserini_xqg.evaluate.from_store.controls_tables import REAL
+from pyserini_xqg.evaluate.from_store.exchange import (
     DETECTED,
     MISROUTED,
     UNROUTED,
     misrouted,
+    next_rows,
     route_scores,
 )
 from pyserini_xqg.index.settings import Fusion

@@ -7,8 +7,12 @@ from made_stores import make_subject, random_shards, write_store
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.evaluate.from_store.grid import Setting
 from pyserini_xqg.evaluate.from_store.retrieval import System, everyone, parts_of
-from pyserini_xqg.evaluate.from_store.subsets import curve, draw_queries
-from pyserini_xqg.evaluate.from_store.subsets_tables import curve_section, draws_interval
+from pyserini_xqg.evaluate.from_store.subsets import (
+    curve,
+    curve_section,
+    draw_queries,
+    draws_interval,
+)
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.store import Store
 

@@ -146,8 +146,7 @@ def test_what_the_command_refuses(files, topics, tmp_path, capsys):
 def test_a_picture_of_the_means():
     from matplotlib.figure import Figure
 
-    from pyserini_xqg.evaluate.trec.plot import means_plot
-    from pyserini_xqg.evaluate.trec.scores import Scores
+    from pyserini_xqg.evaluate.trec.scores import Scores, means_plot
 
     scores = {
         "plain.run": Scores({}, {}, 80.9, (77.8, 84.0)),

@@ -228,7 +228,7 @@ def test_round_trip_by_index(run, encoder, corpus_and_queries, tmp_path):
 @pytest.fixture
 def dear(write_jsonl, model_dir, encoder, tmp_path, monkeypatch):
     """A run that scores 40 passages in batches of 8, and searches for what is left of them."""
-    from pyserini_xqg.filter import relevance, round_trip
+    from pyserini_xqg.filter import further_steps, relevance
     from pyserini_xqg.filter.rows import batches
 
     corpus = write_jsonl("c.jsonl", [{"docid": f"d{i}", "text": f"w{i} w5"} for i in range(40)])
@@ -237,7 +237,7 @@ def dear(write_jsonl, model_dir, encoder, tmp_path, monkeypatch):
         for i in range(40)
     ])  # fmt: skip
     encode_corpus(corpus, tmp_path / "index", encoder, to_faiss=Fusion())
-    for module in (relevance, round_trip):
+    for module in (relevance, further_steps):
         monkeypatch.setattr(module, "batches", lambda items, size=8: batches(items, size))
     return [queries], corpus, "--deduplicate", "--max-shared", 2, "--encoder", model_dir, \
         "--pooling", "cls", \
@@ -245,14 +245,14 @@ def dear(write_jsonl, model_dir, encoder, tmp_path, monkeypatch):
 
 
 def test_a_killed_run_asks_nothing_twice(run, dear, tmp_path, monkeypatch, capsys):
-    from pyserini_xqg.filter import relevance, round_trip
+    from pyserini_xqg.filter import further_steps, relevance
 
     run(*dear, output="whole.jsonl")
     said = capsys.readouterr().out
     asked = []
 
     def interrupt(count):
-        for module, name in ((relevance, "_score_batch"), (round_trip, "_search_batch")):
+        for module, name in ((relevance, "_score_batch"), (further_steps, "_search_batch")):
 
             def ask(real, batch, *rest):
                 if len(asked) == count:

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
-from pyserini_xqg.collection.identifier import Identifier
+from pyserini_xqg.collection.languages import Identifier
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.demo import LANGUAGES, XQG_MINI
 from pyserini_xqg.filter.__main__ import main
-from pyserini_xqg.filter.language import drop_other_languages
 from pyserini_xqg.filter.report import Tally
 from pyserini_xqg.filter.rows import Row
+from pyserini_xqg.filter.steps import drop_other_languages
 
 
 def test_english_among_finnish_queries_is_dropped():

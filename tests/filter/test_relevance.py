@@ -9,11 +9,10 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.filter.__main__ import main
+from pyserini_xqg.filter.further_steps import Thresholds, drop_inconsistent, drop_low
 from pyserini_xqg.filter.relevance import CrossEncoderScorer, EncoderScorer, score_rows
 from pyserini_xqg.filter.report import Tally
-from pyserini_xqg.filter.round_trip import drop_inconsistent
 from pyserini_xqg.filter.rows import Row
-from pyserini_xqg.filter.thresholds import Thresholds, drop_low
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.search.searcher import open_searcher
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.filter.further_steps import SharedQueries, drop_shared
 from pyserini_xqg.filter.report import Tally
 from pyserini_xqg.filter.rows import Row
-from pyserini_xqg.filter.shared import SharedQueries, drop_shared
 from pyserini_xqg.filter.steps import (
     _opening,
     copied,

@@ -17,8 +17,8 @@ from pyserini_xqg.generate.__main__ import main
 from pyserini_xqg.generate.answers import parse_answer
 from pyserini_xqg.generate.openai import ChatSettings, Usage, generate_block
 from pyserini_xqg.generate.openai_client import ChatClient
-from pyserini_xqg.generate.openai_cost import estimate_cost
 from pyserini_xqg.generate.openai_prompts import CHAT_PROMPTS, language_name
+from pyserini_xqg.generate.served import estimate_cost
 
 PASSAGES = [
     Passage("a", "Lahti", "A town by a lake."),

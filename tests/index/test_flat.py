@@ -9,7 +9,7 @@ import pytest
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.index.flat import FlatIndexWriter, block_rows, open_index, read_flat
-from pyserini_xqg.store.checks import check_finite, check_vectors
+from pyserini_xqg.store.block import check_finite, check_vectors
 
 
 def write(path, vectors, block=1000):

@@ -8,7 +8,7 @@ import pytest
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encode.corpus import encode_corpus
-from pyserini_xqg.index import in_memory
+from pyserini_xqg.index import faiss_vectors
 from pyserini_xqg.index.__main__ import main
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.fused import Fused
@@ -78,8 +78,8 @@ def test_other_types_find_the_same(store, tmp_path, kind, capsys):
 
 
 def test_the_training_sample_is_spread_and_small(store, monkeypatch):
-    monkeypatch.setattr(in_memory, "_TRAINING_ROWS", 10)
-    sample = in_memory.training_sample(Fused(store, Fusion("mean", 0.3), ["ar", "te"]))
+    monkeypatch.setattr(faiss_vectors, "_TRAINING_ROWS", 10)
+    sample = faiss_vectors.training_sample(Fused(store, Fusion("mean", 0.3), ["ar", "te"]))
     (block,) = store.blocks()
     assert np.array_equal(sample, Fusion("mean", 0.3).apply(block)[::3])
     blocks = []
@@ -91,7 +91,7 @@ def test_the_training_sample_is_spread_and_small(store, monkeypatch):
     parts = []
     monkeypatch.setattr(Fused, "blocks", kept)
     monkeypatch.setattr(np, "concatenate", parts.extend)
-    in_memory.training_sample(Fused(store, Fusion(), []))
+    faiss_vectors.training_sample(Fused(store, Fusion(), []))
     assert not any(np.shares_memory(part, block) for part in parts for block in blocks)
 
 

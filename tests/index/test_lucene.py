@@ -11,8 +11,7 @@ from pyserini_xqg.index import lucene
 from pyserini_xqg.index.__main__ import main
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.effort import Effort
-from pyserini_xqg.index.lucene import stretch
-from pyserini_xqg.index.lucene_vectors import topic_strings
+from pyserini_xqg.index.lucene import stretch, topic_strings
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.search.searcher import open_searcher

@@ -21,7 +21,7 @@ from pyserini_xqg.index.bm25_routed import build_routed_bm25
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.plugin import Bm25Searcher, RoutedBm25Searcher
-from pyserini_xqg.plugin.serving import register_searchers
+from pyserini_xqg.plugin.opening import register_searchers
 from pyserini_xqg.run import run_module
 from pyserini_xqg.search.__main__ import main as search
 from pyserini_xqg.store.store import Store

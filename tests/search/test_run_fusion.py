@@ -6,7 +6,7 @@ import pytest
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.runs import Hit
-from pyserini_xqg.search.run_fusion import fuse_runs, sum_runs
+from pyserini_xqg.search.joining import fuse_runs, sum_runs
 
 DENSE = {"007": [Hit("a", 80.0), Hit("b", 70.0), Hit("c", 60.0)], "te-1": [Hit("a", 5.0)]}
 SPARSE = {"007": [Hit("c", 9.0), Hit("a", 5.0), Hit("d", 1.0)]}

@@ -14,8 +14,8 @@ from pyserini_xqg.index.hits import merge_hits
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.plugin import XqgSearcher
 from pyserini_xqg.search.__main__ import main
-from pyserini_xqg.search.pool import Pool, open_shards
 from pyserini_xqg.search.searcher import Searcher, open_searcher
+from pyserini_xqg.search.sharded import Pool, open_shards
 from pyserini_xqg.store.store import Store
 
 FUSION = Fusion("mean", 0.5)

@@ -12,10 +12,15 @@ from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.generate.generator import Generator
 from pyserini_xqg.generate.settings import Settings
 from pyserini_xqg.train.__main__ import main
-from pyserini_xqg.train.generator import train_generator
+from pyserini_xqg.train.generator import (
+    check_order,
+    example,
+    make_trainer,
+    token_mean,
+    train_generator,
+)
 from pyserini_xqg.train.pairs import Pair
 from pyserini_xqg.train.resume import last_checkpoint
-from pyserini_xqg.train.seq2seq import Examples, check_order, make_trainer, token_mean
 from pyserini_xqg.train.settings import PRESETS, GeneratorSettings
 
 PASSAGES = [f"w{4 * i} w{4 * i + 1} w{4 * i + 2} w{4 * i + 3}" for i in range(8)]
@@ -71,7 +76,7 @@ def accelerate():
 
 def test_the_preset_is_the_papers():
     template = "Generate a {lang} question for this passage: {title} {passage}"
-    assert PRESETS["xqg"] == (template, 1e-4, 2000, 128, 128, 32, 200)
+    assert (*PRESETS["xqg"].values(),) == (template, 1e-4, 2000, 128, 128, 32, 200)
     known = GeneratorSettings.resolve("google/mt5-base", "xqg", max_steps=None, batch_size=32)
     assert (known.max_steps, known.effective_batch_size, known.batch_size) == (2000, 128, 32)
 
@@ -110,7 +115,7 @@ def test_the_prompt_is_that_of_generation_for_dev_pairs_too(model, tmp_path):
         assert examples[0]["attention_mask"] == [1] * 20
         assert tokenizer.decode(examples[0]["labels"]) == "ఎవరు నది</s>"
     long = Pair("te", " ".join(["నది"] * 50), *passage[1:])
-    labels = Examples([long], tokenizer, settings(model))[0]["labels"]
+    labels = example(tokenizer, settings(model), long)["labels"]
     assert (len(labels), labels[-1]) == (32, tokenizer.eos_token_id)
 
 
@@ -229,7 +234,7 @@ def test_bfloat16_trains_and_a_loss_that_is_not_finite_stops(model, pairs, tmp_p
         torch.float32
     }
     monkeypatch.setattr(
-        "pyserini_xqg.train.seq2seq.token_mean",
+        "pyserini_xqg.train.generator.token_mean",
         lambda outputs, labels, num_items_in_batch=None: outputs["logits"].sum() * float("nan"),
     )
     with pytest.raises(XqgError, match="step 1: the loss is nan; take a lower --learning-rate"):

@@ -76,7 +76,10 @@ def test_rows_that_teach_nothing_are_left_out_with_a_warning(write_jsonl, tmp_pa
     [
         ({"question": "q"}, "expected one of the fields positive_passages, generated_queries, "),
         ({"query": 3, "positive_passages": []}, "expected a string 'query', found 3"),
-        ({"query": "q", "lang": 3, "positive_passages": []}, "expected a string 'lang', found 3"),
+        (
+            {"query": "q", "lang": 3, "positive_passages": []},
+            "expected 'lang' to be a string, found 3",
+        ),
         (
             {"query": "q", "lang": "english!", "positive_passages": [PARIS]},
             "'english!' is not a language code",

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from pyserini_xqg.collection.records import Passage
-from pyserini_xqg.train.dev_scores import DevScores, ranks_of
 from pyserini_xqg.train.examples import Example
+from pyserini_xqg.train.retriever import DevScores, ranks_of
 
 
 def test_ranks_are_those_of_the_best_positive_and_ties_count_against_it():

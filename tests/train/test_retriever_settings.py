@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from pyserini_xqg.base.errors import XqgError
@@ -9,7 +11,7 @@ from pyserini_xqg.train.retriever_settings import PRESETS, RetrieverSettings
 @pytest.mark.parametrize("preset", ["xor-tydi", "nq-zero-shot", None])
 def test_the_presets_are_the_papers(preset):
     known = RetrieverSettings.resolve("bert-base-multilingual-cased", preset, epochs=None)
-    assert known.to_dict() == {
+    assert asdict(known) == {
         "model": "bert-base-multilingual-cased", "revision": None,
         "effective_batch_size": 128, "negatives": 7, "learning_rate": 1e-5, "epochs": 40,
         "warmup": 0.1, "tied": True, "scale": 1.0,

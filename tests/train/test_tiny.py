@@ -11,8 +11,7 @@ import pytest
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.spec import EncoderSpec
-from pyserini_xqg.train.tiny import main
-from pyserini_xqg.train.tiny_model import token_vectors, train_tokenizer
+from pyserini_xqg.train.tiny import main, token_vectors, train_tokenizer
 from pyserini_xqg.train.tiny_pairs import Pair, hold_out, in_english, read_pairs, texts_of
 
 TOOLS = Path(__file__).parents[2] / "tools"

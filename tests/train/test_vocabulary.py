@@ -11,8 +11,8 @@ from pyserini_xqg.demo import TINY_ENCODER
 from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.train.__main__ import main
+from pyserini_xqg.train.examples import Text, read_texts
 from pyserini_xqg.train.pieces import Piece, learn_pieces
-from pyserini_xqg.train.texts import Text, read_texts
 from pyserini_xqg.train.vocabulary import VocabularySettings, extend_vocabulary
 
 KNOWN = "the ten hats sat on these mats"

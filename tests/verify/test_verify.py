@@ -21,8 +21,7 @@ from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.store import Store
 from pyserini_xqg.store.writer import StoreWriter
 from pyserini_xqg.verify.__main__ import main, verify
-from pyserini_xqg.verify.check import Settings
-from pyserini_xqg.verify.norms import Norms
+from pyserini_xqg.verify.check import Norms, Settings
 
 FUSION = Fusion("mean", 0.3, {"ar": 2.0}, centre=True)
 

@@ -20,9 +20,9 @@ from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.runs import file_names, read_runs
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.evaluate.by_query import read_by_query
-from pyserini_xqg.evaluate.compare.changes import changes_section
 from pyserini_xqg.evaluate.compare.differences import Comparison, System, system_of_run
 from pyserini_xqg.evaluate.compare.tables import (
+    changes_section,
     measure_section,
     methods_section,
     primary_section,
@@ -101,7 +101,6 @@ def compare(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate compare",
         description=__doc__,

@@ -14,26 +14,27 @@ from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import read_collection
 from pyserini_xqg.collection.shards import BLOCK
-from pyserini_xqg.evaluate.from_store.content import (
+from pyserini_xqg.evaluate.from_store.controls_tables import (
     DEFINITIONS,
     NEIGHBOUR,
     NONE,
     OTHERS,
     REAL,
     SHUFFLED,
+    measure_section,
     without,
 )
-from pyserini_xqg.evaluate.from_store.controls_tables import measure_section
 from pyserini_xqg.evaluate.from_store.coverage import coverage_note, with_caveat
 from pyserini_xqg.evaluate.from_store.exchange import (
     CHUNKS,
     neighbour_parts,
     next_in_group,
     next_rows,
+    route_scores,
+    route_sections,
     shuffled_parts,
 )
 from pyserini_xqg.evaluate.from_store.retrieval import System, everyone, others, parts_of, routed
-from pyserini_xqg.evaluate.from_store.routes import route_scores, route_sections
 from pyserini_xqg.evaluate.from_store.smoothing import PartsOf, with_maps, with_maps_of
 from pyserini_xqg.evaluate.from_store.subject import Subject, add_subject_options, subjects_from
 from pyserini_xqg.evaluate.report.publish import publish
@@ -145,7 +146,6 @@ def _described(fusion: Fusion, languages: Sequence[str], with_routed: bool) -> s
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate controls",
         description=__doc__.partition("\n")[0],
@@ -154,21 +154,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_subject_options(parser)
     add_fusion_options(parser, routes=True)
-    parser.add_argument("--routed", action="store_true", help="each topic's own language alone")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--routed", action="store_true", help="each topic's own language alone")
+    add(
         "--index",
         type=Path,
         metavar="DIR",
         help="take apart what this index was built with, in place of --method, --alpha, --mu, "
         "--weights, --centre, --l2-norm and --routed",
     )
-    parser.add_argument(
+    add(
         "--groups",
         type=Path,
         help="docid and group, such as a title, a passage a line: a neighbour is the next passage "
         "of the group, not of the store",
     )
-    parser.add_argument(
+    add(
         "--measures",
         nargs="+",
         default=["RR@10"],

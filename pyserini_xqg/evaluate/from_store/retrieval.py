@@ -168,7 +168,8 @@ def retrieve(
                 predictions = None if maps is None else maps.predictions(block, folds_of_part(part))
                 for name in names:
                     for members, of in asked[name].items():
-                        fusion = _of_members(systems[name].fusion, members)
+                        route = members[0] if len(members) == 1 else FALLBACK
+                        fusion = systems[name].fusion.of_route(route, members)
                         if fusion.method == MAX_SIM:
                             scores = single.scores(members, of, fusion.alpha or 0)
                             heaps[name].add_result_subset(of, scores, part.rows)
@@ -200,11 +201,6 @@ def _by_members(members: Members, topics: Sequence[Topic]) -> dict[tuple[str, ..
     for number, topic in enumerate(topics):
         groups.setdefault(tuple(members(topic.language)), []).append(number)
     return groups
-
-
-def _of_members(fusion: Fusion, members: Sequence[str]) -> Fusion:
-    """The settings for topics that these languages' queries are folded in for."""
-    return fusion.of_route(members[0] if len(members) == 1 else FALLBACK, members)
 
 
 def folds_of_part(part: Part) -> NDArray[np.integer[Any]]:

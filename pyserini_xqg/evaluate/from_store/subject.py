@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection
@@ -12,10 +12,18 @@ from pyserini_xqg.collection.languages import add_languages_option, code_of
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.from_store.retrieval import Name, Part, System, open_encoder, retrieve
+from pyserini_xqg.evaluate.from_store.retrieval import (
+    Name,
+    Part,
+    System,
+    open_encoder,
+    parts_of,
+    retrieve,
+)
 from pyserini_xqg.evaluate.report.publish import add_output_options
-from pyserini_xqg.evaluate.report.sections import Cell
+from pyserini_xqg.evaluate.report.sections import Cell, Table
 from pyserini_xqg.evaluate.trec.measures import parse_measures, score_by_topic
+from pyserini_xqg.index.max_sim import MAX_SIM
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +91,12 @@ class Subject(NamedTuple):
             for name, scores in scored
         }
 
+    def score_by(self, systems: Mapping[Name, System], measure: str) -> dict[Name, ByTopic]:
+        """By system and topic, in percent, from the store as it is."""
+        keep = any(system.fusion.method == MAX_SIM for system in systems.values())
+        parts = parts_of(self.store, self.languages, keep=keep)
+        return {name: of[measure] for name, of in self.score(parts, systems, [measure]).items()}
+
     def groups(self) -> dict[str, list[str]]:
         """Topic ids of the mean, then by language: first those of the mean, then the others."""
         by_language = self.collection.by()
@@ -96,25 +110,46 @@ class Subject(NamedTuple):
         """The 95 % bootstrap interval of a mean, clusters of topics resampled."""
         return bootstrap_interval(scores, self.collection.clusters)
 
-    def lines(
-        self, scores: Mapping[str, ByTopic]
-    ) -> tuple[list[list[Cell]], dict[tuple[int, int], tuple[float, float]]]:
-        """Rows of a table: a name, and the means of its scores in each of the groups.
+    def table(
+        self,
+        name: str,
+        title: str,
+        scores: Mapping[str, ByTopic],
+        what: str = "system",
+        *,
+        form: str = ".1f",
+        counted: bool = False,
+        **more: Any,
+    ) -> Table:
+        """A row a name: the means of its scores in each of the groups, with their intervals.
 
-        Returns
-        -------
-        rows : list of lists
-        intervals : dict of (row, column) to tuple of two floats
-            Of the means.
+        Parameters
+        ----------
+        name, title : str
+            Of the table.
+        scores : mapping of str to scores by topic
+        what : str
+            What the rows are.
+        form : str
+            How means are shown.
+        counted : bool
+            End with the number of topics.
+        **more
+            Other fields of the table.
         """
-        groups = self.groups().values()
+        groups = self.groups()
         rows: list[list[Cell]] = []
         intervals = {}
-        for name, of in scores.items():
-            for column, qids in enumerate(groups, 1):
+        for row, of in scores.items():
+            for column, qids in enumerate(groups.values(), 1):
                 intervals[len(rows), column] = self.interval(only(of, qids))
-            rows.append([name, *(mean(only(of, qids)) for qids in groups)])
-        return rows, intervals
+            rows.append([row, *(mean(only(of, qids)) for qids in groups.values())])
+        if counted:
+            rows.append(["n", *map(len, groups.values())])
+        formats = dict.fromkeys(groups, form)
+        return Table(
+            name, title, [what, *groups], rows, formats=formats, intervals=intervals, **more
+        )
 
 
 def mean(scores: ByTopic) -> float:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection, halves, read_collection
-from pyserini_xqg.evaluate.from_store.by_language_tables import by_language_section
 from pyserini_xqg.evaluate.from_store.coverage import coverage_note, with_caveat
 from pyserini_xqg.evaluate.from_store.grid import (
     LANGUAGE_SETS,
@@ -22,19 +21,21 @@ from pyserini_xqg.evaluate.from_store.grid import (
     best,
     grid,
 )
-from pyserini_xqg.evaluate.from_store.retrieval import System, parts_of
+from pyserini_xqg.evaluate.from_store.retrieval import System
 from pyserini_xqg.evaluate.from_store.smoothing import with_maps
 from pyserini_xqg.evaluate.from_store.subject import (
-    ByTopic,
     Subject,
     add_subject_options,
     mean,
     only,
     subjects_from,
 )
-from pyserini_xqg.evaluate.from_store.subsets import check_kept, curve
-from pyserini_xqg.evaluate.from_store.subsets_tables import curve_section
-from pyserini_xqg.evaluate.from_store.sweep_tables import dev_section, test_section
+from pyserini_xqg.evaluate.from_store.subsets import check_kept, curve, curve_section
+from pyserini_xqg.evaluate.from_store.sweep_tables import (
+    by_language_section,
+    dev_section,
+    test_section,
+)
 from pyserini_xqg.evaluate.report.publish import publish
 from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import parse_measures
@@ -83,21 +84,17 @@ def sweep(
         check_kept(dev.store, f"--methods {MAX_SIM}")
     dev = with_maps(dev, settings)
     test = test._replace(maps=dev.maps)
-    on_dev = _score(dev, settings, measure)
+    on_dev = dev.score_by(settings, measure)
     pooled = dev.groups()["mean"]
     means = {setting: mean(only(of, pooled)) for setting, of in on_dev.items()}
     chosen = best(means)
     nones = [setting for setting in (NONE, SCALED) if setting in settings]
-    on_test = _score(test, {s: settings[s] for s in dict.fromkeys([*nones, chosen])}, measure)
+    on_test = test.score_by({s: settings[s] for s in dict.fromkeys([*nones, chosen])}, measure)
     sections = [test_section(test, on_test, chosen, measure)]  # the answer first
     note = coverage_note(test.store, test.languages, test.collection.qrels)
     sections[0] = with_caveat(sections[0], note)
     if any(setting.languages == "routed" for setting in settings):
-        sections.append(
-            by_language_section(
-                dev, test, settings, on_dev, measure, lambda on, of: _score(on, of, measure)
-            )
-        )
+        sections.append(by_language_section(dev, test, settings, on_dev, measure))
     sections.append(dev_section(dev, on_dev, measure))
     if num_queries:
         methods = dict.fromkeys(setting.method for setting in settings if setting.method)
@@ -109,17 +106,7 @@ def sweep(
     return sections
 
 
-def _score(
-    subject: Subject, settings: Mapping[Setting, System], measure: str
-) -> dict[Setting, ByTopic]:
-    keep = any(system.fusion.method == MAX_SIM for system in settings.values())
-    parts = parts_of(subject.store, subject.languages, keep=keep)
-    scores = subject.score(parts, settings, [measure])
-    return {setting: of[measure] for setting, of in scores.items()}
-
-
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate sweep",
         description=__doc__.partition("\n")[0],
@@ -127,17 +114,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_subject_options(parser)
     add_split_options(parser)
-    parser.add_argument(
-        "--alphas", nargs="+", type=float, default=list(ALPHAS), help="0 is tried anyhow"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--alphas", nargs="+", type=float, default=list(ALPHAS), help="0 is tried anyhow")
+    add(
         "--mu",
         nargs="+",
         type=float,
         default=[0.0],
         help="virtual queries a language, of mean, such as 0 1 2 4; 0 is the plain mean",
     )
-    parser.add_argument(
+    add(
         "--methods",
         nargs="+",
         default=list(METHODS),
@@ -145,19 +131,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         help=f"{MAX_SIM} reads every query's vector, so it "
         "takes a store made with xqg --keep-queries, and longer",
     )
-    parser.add_argument(
+    add(
         "--language-sets",
         nargs="+",
         default=list(LANGUAGE_SETS),
         choices=LANGUAGE_SETS,
         help="what to fold in: all languages, each alone, all but each",
     )
-    parser.add_argument("--routed", action="store_true", help="try each topic's own language too")
-    parser.add_argument("--l2-norm", action="store_true", help="scale vectors to length 1")
-    parser.add_argument("--measure", default="RR@10", help="such as R@100, recall.100")
-    parser.add_argument(
-        "--num-queries", nargs="+", type=int, default=[], help="a curve over random subsets"
-    )
+    add("--routed", action="store_true", help="try each topic's own language too")
+    add("--l2-norm", action="store_true", help="scale vectors to length 1")
+    add("--measure", default="RR@10", help="such as R@100, recall.100")
+    add("--num-queries", nargs="+", type=int, default=[], help="a curve over random subsets")
     args = parser.parse_args(argv)
     parse_measures([args.measure])
 
@@ -189,11 +173,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def add_split_options(parser: argparse.ArgumentParser) -> None:
     """The options of `split`, beside those of `add_subject_options`."""
-    parser.add_argument("--dev-topics", help="without it, half of the topics, whole clusters")
-    parser.add_argument("--dev-qrels", help="of --dev-topics")
-    parser.add_argument(
-        "--allow-shared", action="store_true", help="dev and test topics may share passages"
-    )
+    add = parser.add_argument
+    add("--dev-topics", help="without it, half of the topics, whole clusters")
+    add("--dev-qrels", help="of --dev-topics")
+    add("--allow-shared", action="store_true", help="dev and test topics may share passages")
 
 
 def split(args: argparse.Namespace) -> tuple[Collection, Collection]:

@@ -19,16 +19,15 @@ _LINES = 40
 
 def add_output_options(parser: ArgumentParser) -> None:
     """``--output`` and ``--overwrite``, for every command that publishes."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--output",
         type=Path,
         metavar="DIR",
         help="write tables (CSV, LaTeX), plots (PNG) and a page (index.html) there, too",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing DIR")
-    parser.add_argument(
-        "--full", action="store_true", help=f"print all of it, not the first {_LINES} lines"
-    )
+    add("--overwrite", action="store_true", help="replace an existing DIR")
+    add("--full", action="store_true", help=f"print all of it, not the first {_LINES} lines")
 
 
 def publish(
@@ -61,7 +60,7 @@ def publish(
     if _gathered is not None:
         _gathered.append(Page(title, list(sections)))
         return
-    from pyserini_xqg.evaluate.report.text import as_text
+    from pyserini_xqg.evaluate.report.forms import as_text
 
     text = as_text(sections)
     print(text if full else _first_lines(text, output))
@@ -73,10 +72,7 @@ def write_page(
     sections: Sequence[Section], output: Path, title: str, *, overwrite: bool = False
 ) -> None:
     """Write the sections' tables, plots and page, as `publish` does, and print nothing."""
-    from pyserini_xqg.evaluate.report.latex import as_latex
-    from pyserini_xqg.evaluate.report.page import as_page
-    from pyserini_xqg.evaluate.report.plots import as_png
-    from pyserini_xqg.evaluate.report.text import as_csv
+    from pyserini_xqg.evaluate.report.forms import as_csv, as_latex, as_page, as_png
 
     files: dict[str, bytes] = {}
     for section in sections:

@@ -16,12 +16,11 @@ from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.runs import read_run
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.evaluate.leakage.contamination import spec_of
-from pyserini_xqg.evaluate.leakage.questions import stream_questions
+from pyserini_xqg.evaluate.leakage.near_duplicates import stream_questions
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.resource.ceiling import by_cluster
-from pyserini_xqg.evaluate.resource.fertility import token_counter
-from pyserini_xqg.evaluate.resource.gains import factors_of, gain_of
+from pyserini_xqg.evaluate.resource.gains import factors_of, gain_of, token_counter
 from pyserini_xqg.evaluate.resource.tables import (
     group_section,
     measures_table,
@@ -50,39 +49,35 @@ def parse_groups(given: Sequence[str], there: Iterable[str]) -> dict[str, list[s
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate resource",
         description=__doc__.partition("\n")[0],
         example="--topics topics.jsonl --qrels qrels.txt --baseline passages.run --run "
         "routed.run --encoder stores/mine",
     )
-    parser.add_argument("--topics", required=True, help="JSONL or TSV")
-    parser.add_argument("--qrels", required=True, help="in TREC format")
+    add = parser.add_argument
+    add("--topics", required=True, help="JSONL or TSV")
+    add("--qrels", required=True, help="in TREC format")
     add_language_option(parser)
-    parser.add_argument("--clusters", help="topic id and cluster, a topic a line")
-    parser.add_argument(
+    add("--clusters", help="topic id and cluster, a topic a line")
+    add(
         "--languages",
         nargs="+",
         type=code_of("--languages"),
         help="those to look at (default: all)",
     )
-    parser.add_argument(
-        "--baseline", required=True, metavar="RUN", help="the run that the others are held against"
-    )
-    parser.add_argument("--run", required=True, metavar="RUN", help="the run that gains")
-    parser.add_argument(
+    add("--baseline", required=True, metavar="RUN", help="the run that the others are held against")
+    add("--run", required=True, metavar="RUN", help="the run that gains")
+    add(
         "--measures",
         nargs="+",
         default=["RR@10"],
         help="such as R@100 or recall.100; plots are of the first",
     )
-    parser.add_argument("--encoder", help="a preset, store, index or model: adds tokens a word")
-    parser.add_argument("--train", nargs="+", help="adds training questions by language")
-    parser.add_argument(
-        "--groups", nargs="+", default=[], metavar="NAME=LANGUAGES", help="such as low=bn,te"
-    )
-    parser.add_argument("--by", default="lang", choices=BY, help="what topics are grouped by")
+    add("--encoder", help="a preset, store, index or model: adds tokens a word")
+    add("--train", nargs="+", help="adds training questions by language")
+    add("--groups", nargs="+", default=[], metavar="NAME=LANGUAGES", help="such as low=bn,te")
+    add("--by", default="lang", choices=BY, help="what topics are grouped by")
     add_output_options(parser)
     args = parser.parse_args(argv)
     collection = read_collection(args.topics, args.qrels, args.clusters, args.language)

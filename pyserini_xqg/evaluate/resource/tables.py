@@ -18,8 +18,7 @@ from pyserini_xqg.evaluate.resource.ceiling import (
     resampled,
     rho,
 )
-from pyserini_xqg.evaluate.resource.gains import BASELINE, Factor, Gain
-from pyserini_xqg.evaluate.resource.language_facts import NOT_IN_MBERT
+from pyserini_xqg.evaluate.resource.gains import BASELINE, NOT_IN_MBERT, Factor, Gain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,7 @@ from pyserini_xqg.collection.judged import Qrels, read_collection
 from pyserini_xqg.collection.runs import read_runs
 from pyserini_xqg.collection.topics import add_language_option, read_topics
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
-from pyserini_xqg.evaluate.returned.passages import collection_facts
-from pyserini_xqg.evaluate.returned.rankings import PERSISTENCE, top
+from pyserini_xqg.evaluate.returned.rankings import PERSISTENCE, collection_facts, top
 from pyserini_xqg.evaluate.returned.tables import (
     Returned,
     hub_section,
@@ -26,23 +25,21 @@ from pyserini_xqg.evaluate.trec.measures import check_answers, trec_order
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate returned",
         description=__doc__.partition("\n")[0],
         example="--runs dense.run bm25.run --topics topics.jsonl --qrels qrels.txt --corpus "
         "corpus.jsonl",
     )
-    parser.add_argument("--runs", nargs="+", required=True, metavar="RUN", help="TREC runs")
-    parser.add_argument("--topics", help="JSONL or TSV; their languages group the tables")
+    add = parser.add_argument
+    add("--runs", nargs="+", required=True, metavar="RUN", help="TREC runs")
+    add("--topics", help="JSONL or TSV; their languages group the tables")
     add_language_option(parser)
-    parser.add_argument("--qrels", help="adds kinds of misses; needs --topics")
-    parser.add_argument("--corpus", help="titles, scripts, and languages where its rows have lang")
-    parser.add_argument(
-        "--languages-of", metavar="FILE", help="docid and language a line, instead of --corpus"
-    )
-    parser.add_argument("--k", type=int, default=10, help="hits of a topic to look at")
-    parser.add_argument("--persistence", type=float, default=PERSISTENCE, help="of RBO")
+    add("--qrels", help="adds kinds of misses; needs --topics")
+    add("--corpus", help="titles, scripts, and languages where its rows have lang")
+    add("--languages-of", metavar="FILE", help="docid and language a line, instead of --corpus")
+    add("--k", type=int, default=10, help="hits of a topic to look at")
+    add("--persistence", type=float, default=PERSISTENCE, help="of RBO")
     add_output_options(parser)
     args = parser.parse_args(argv)
     if args.k < 1:

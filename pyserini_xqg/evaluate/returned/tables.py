@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyserini_xqg.collection.judged import Qrels
 from pyserini_xqg.collection.runs import Run
 from pyserini_xqg.evaluate.report.sections import Cell, Plot, Section, Table
-from pyserini_xqg.evaluate.returned.passages import CollectionFacts, PassageFacts
 from pyserini_xqg.evaluate.returned.rankings import (
     OUTCOMES,
     PERSISTENCE,
+    CollectionFacts,
+    PassageFacts,
     jaccard,
     outcome,
     rank_biased_overlap,

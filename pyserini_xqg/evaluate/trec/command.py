@@ -19,8 +19,7 @@ from pyserini_xqg.evaluate.trec.measures import (
     file_name,
     score_by_topic,
 )
-from pyserini_xqg.evaluate.trec.plot import means_plot
-from pyserini_xqg.evaluate.trec.scores import scores_of, scores_table
+from pyserini_xqg.evaluate.trec.scores import means_plot, scores_of, scores_table
 from pyserini_xqg.evaluate.trec.trec_eval import check_with_trec_eval
 
 #: The defaults of ``--measures``.
@@ -28,34 +27,32 @@ MEASURES = ("RR@10", "nDCG@10", "R@100", "P@10", "Success@1")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate trec",
         description=__doc__,
         example="--topics topics.jsonl --qrels qrels.txt --runs dense.run bm25.run",
     )
-    parser.add_argument("--topics", required=True, help="JSONL or TSV")
+    add = parser.add_argument
+    add("--topics", required=True, help="JSONL or TSV")
     add_language_option(parser)
-    parser.add_argument("--qrels", required=True, help="in TREC format")
-    parser.add_argument("--runs", nargs="+", required=True, help="TREC runs")
-    parser.add_argument("--clusters", help="topic id and cluster, a topic a line")
-    parser.add_argument(
+    add("--qrels", required=True, help="in TREC format")
+    add("--runs", nargs="+", required=True, help="TREC runs")
+    add("--clusters", help="topic id and cluster, a topic a line")
+    add(
         "--measures",
         nargs="+",
         default=list(MEASURES),
         help="such as R@100 or recall.100",
     )
-    parser.add_argument("--by", default="lang", choices=BY, help="what topics are grouped by")
-    parser.add_argument(
+    add("--by", default="lang", choices=BY, help="what topics are grouped by")
+    add(
         "--languages",
         nargs="+",
         type=code_of("--languages"),
         help="those of the mean (default: all); with --by lang",
     )
-    parser.add_argument("--by-query", metavar="CSV", help="write every topic's scores (one run)")
-    parser.add_argument(
-        "--no-check", action="store_true", help="do not compute them again by Pyserini's trec_eval"
-    )
+    add("--by-query", metavar="CSV", help="write every topic's scores (one run)")
+    add("--no-check", action="store_true", help="do not compute them again by Pyserini's trec_eval")
     add_output_options(parser)
     args = parser.parse_args(argv)
     if args.by_query and len(args.runs) > 1:

@@ -6,12 +6,17 @@ These intervals are each run's own; whether two runs differ is for a paired test
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyserini_xqg.collection.judged import Collection
 from pyserini_xqg.collection.languages import NAMES
 from pyserini_xqg.evaluate.bootstrap import bootstrap_interval
-from pyserini_xqg.evaluate.report.sections import Cell, Table
+from pyserini_xqg.evaluate.report.forms import COLOURS
+from pyserini_xqg.evaluate.report.sections import Cell, Plot, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 Interval = tuple[float, float]
 
@@ -118,3 +123,29 @@ def scores_table(
         "Under each figure, and as low and high: 95 % intervals, bootstrap over clusters of "
         "topics, such as those on one passage.",
     )
+
+
+def means_plot(name: str, title: str, scores: Mapping[str, Scores]) -> Plot:
+    """A bar a run, in their order from above, with the mean and its 95 % interval.
+
+    Parameters
+    ----------
+    name, title : str
+        Of the plot.
+    scores : mapping of str to Scores
+        By the name of the run.
+    """
+
+    def draw(axes: Axes) -> None:
+        places = range(len(scores))
+        for place, of in zip(places, scores.values(), strict=True):
+            low, high = of.interval
+            axes.barh(place, of.mean, 0.7, color=COLOURS[0])
+            ends = [[of.mean - low], [high - of.mean]]
+            axes.errorbar(of.mean, place, xerr=ends, fmt="none", ecolor="#333333", elinewidth=0.9)
+            axes.text(high + 1, place, f"{of.mean:.1f}", va="center", fontsize=9)
+        axes.set_yticks(places, list(scores))
+        axes.invert_yaxis()
+        axes.set_xlabel(f"{title}, with 95 % intervals")
+
+    return Plot(f"{name}-means", title, draw, (9, 1.2 + 0.4 * len(scores)))

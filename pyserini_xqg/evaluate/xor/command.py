@@ -23,10 +23,12 @@ from pyserini_xqg.evaluate.by_query import write_by_query
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
 from pyserini_xqg.evaluate.xor.predictions import (
+    NOT_OFFICIAL,
     TOKENIZERS,
     Prediction,
     Question,
     Tokenize,
+    add_tokenizer_option,
     prediction_rows,
     predictions_of_run,
     read_gold,
@@ -131,7 +133,6 @@ def score_xor(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate xor",
         description=__doc__.partition("\n")[0],
@@ -140,25 +141,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", help="a TREC run; needs --corpus")
     source.add_argument("--predictions", help="the official prediction file instead")
-    parser.add_argument("--corpus", help="where the run's texts are: JSONL or TSV")
-    parser.add_argument("--gold", required=True, help="JSONL with id, answers, lang")
-    parser.add_argument("--budget", type=int, nargs="+", default=list(BUDGETS), help="tokens")
-    parser.add_argument(
-        "--tokenizer",
-        default="official",
-        choices=TOKENIZERS,
-        help="official: NLTK; simple: an approximation, named as such",
-    )
-    parser.add_argument("--save-predictions", metavar="FILE", help="write the official format")
-    parser.add_argument(
-        "--by-query", metavar="CSV", help="write every question's hits, for compare --scores"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--corpus", help="where the run's texts are: JSONL or TSV")
+    add("--gold", required=True, help="JSONL with id, answers, lang")
+    add("--budget", type=int, nargs="+", default=list(BUDGETS), help="tokens")
+    add_tokenizer_option(parser)
+    add("--save-predictions", metavar="FILE", help="write the official format")
+    add("--by-query", metavar="CSV", help="write every question's hits, for compare --scores")
+    add(
         "--allow-missing",
         action="store_true",
         help="leave unanswered questions out of the count, as the official script does",
     )
-    parser.add_argument("--allow-short", action="store_true", help="score shorter texts too")
+    add("--allow-short", action="store_true", help="score shorter texts too")
     add_output_options(parser)
     args = parser.parse_args(argv)
     if args.run and not args.corpus:
@@ -213,7 +208,7 @@ def xor_section(scores: XorScores, *, official: bool) -> Section:
                 note="The mean is that of the languages.",
             )
         ],
-        caveat="" if official else "NOT OFFICIAL: not the official tokenizer",
+        caveat="" if official else NOT_OFFICIAL,
     )
 
 

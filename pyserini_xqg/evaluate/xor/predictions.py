@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -147,3 +148,15 @@ def simple_tokenizer() -> Tokenize:
 
 #: The choices of ``--tokenizer``.
 TOKENIZERS = {"official": official_tokenizer, "simple": simple_tokenizer}
+#: Said wherever another one than the official was taken.
+NOT_OFFICIAL = "NOT OFFICIAL: not the official tokenizer"
+
+
+def add_tokenizer_option(parser: argparse.ArgumentParser) -> None:
+    """``--tokenizer``, for every command that looks for answers in texts."""
+    parser.add_argument(
+        "--tokenizer",
+        default="official",
+        choices=TOKENIZERS,
+        help="official: NLTK; simple: an approximation, named as such",
+    )

@@ -20,11 +20,17 @@ from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.collection.runs import Run, read_run, stream_corpus
 from pyserini_xqg.evaluate.report.publish import publish
 from pyserini_xqg.evaluate.report.sections import Cell, Section, Table
-from pyserini_xqg.evaluate.xor.predictions import TOKENIZERS, Question, Tokenize, read_gold
+from pyserini_xqg.evaluate.xor.predictions import (
+    NOT_OFFICIAL,
+    TOKENIZERS,
+    Question,
+    Tokenize,
+    add_tokenizer_option,
+    read_gold,
+)
 
 #: What such qrels are called wherever they appear.
 KIND = "answer-bearing"
-_NOT_OFFICIAL = "NOT OFFICIAL: not the official tokenizer"
 
 
 class AnswerBearing(NamedTuple):
@@ -153,30 +159,25 @@ def section(found: AnswerBearing, questions: Sequence[Question], *, official: bo
     return Section(
         "Qrels from answers: answer-bearing, not judged relevant",
         tables=[table],
-        caveat="" if official else _NOT_OFFICIAL,
+        caveat="" if official else NOT_OFFICIAL,
     )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see ``--help``."""
     parser = Parser(
         prog="python -m pyserini_xqg.evaluate xor-qrels",
         description=__doc__.partition("\n")[0],
         example="--runs wiki.run --corpus corpus.jsonl --gold "
         "xor_dev_retrieve_eng_span_v1_1.jsonl --output answers.qrels",
     )
-    parser.add_argument("--runs", nargs="+", required=True, metavar="RUN", help="TREC runs")
-    parser.add_argument("--corpus", required=True, help="where the texts are: JSONL or TSV")
-    parser.add_argument("--gold", required=True, help="JSONL with id, answers, lang")
-    parser.add_argument("--depth", type=int, default=100, help="hits of each run in the pool")
-    parser.add_argument(
-        "--tokenizer",
-        default="official",
-        choices=TOKENIZERS,
-        help="official: NLTK; simple: an approximation, named as such",
-    )
-    parser.add_argument("--output", required=True, metavar="FILE", help="qrels; label in FILE.json")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    add = parser.add_argument
+    add("--runs", nargs="+", required=True, metavar="RUN", help="TREC runs")
+    add("--corpus", required=True, help="where the texts are: JSONL or TSV")
+    add("--gold", required=True, help="JSONL with id, answers, lang")
+    add("--depth", type=int, default=100, help="hits of each run in the pool")
+    add_tokenizer_option(parser)
+    add("--output", required=True, metavar="FILE", help="qrels; label in FILE.json")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     args = parser.parse_args(argv)
     if args.depth < 1:
         raise XqgError(f"--depth {args.depth}: expected at least 1")
@@ -190,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     facts = {
         "rule": "an answer, as it stands, is a substring of the passage's tokens joined by spaces",
         "tokenizer": args.tokenizer,
-        "label": "" if official else _NOT_OFFICIAL,
+        "label": "" if official else NOT_OFFICIAL,
         "runs": [str(run) for run in args.runs],
         "depth": args.depth,
         "pooled": sum(found.pooled.values()),
