@@ -57,9 +57,9 @@ class Asked(NamedTuple):
         rows = [place[qid] for qid in part.topics]
         return Asked(part, self.vectors[rows], {qid: self.with_queries[qid] for qid in part.topics})
 
-    def halved(self, seed: int = 0) -> tuple[Asked, Asked]:
+    def halved(self) -> tuple[Asked, Asked]:
         """A dev and a test half; topics on one passage stay together."""
-        dev, test = halves(self.collection, seed)
+        dev, test = halves(self.collection)
         return self.only(dev), self.only(test)
 
 

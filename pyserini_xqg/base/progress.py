@@ -142,10 +142,10 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def be_quiet(quiet: bool = True) -> None:
+def be_quiet() -> None:
     """Say nothing of progress from now on: work lies too deep to be handed an option."""
     global _quiet
-    _quiet = quiet
+    _quiet = True
 
 
 Item = TypeVar("Item")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,31 @@ def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
         {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape},
     )
     return buffer.getvalue()
+
+
+def headers_of(
+    rows: int,
+    dimension: int,
+    dtype: np.dtype[Any],
+    queries: Mapping[str, int],
+    samples: Mapping[str, int],
+    *,
+    keep_queries: bool,
+) -> dict[str, bytes]:
+    """What each file of a store begins with, its docids with nothing.
+
+    By language `queries` says how many there are, and `samples` how many of them are drawn.
+    """
+    found = {"docid": b"", "passages.npy": npy_header((rows, dimension), dtype)}
+    for language, count in queries.items():
+        found[f"queries.{language}.sum.npy"] = npy_header((rows, dimension), dtype)
+        found[f"queries.{language}.count.npy"] = npy_header((rows,), np.dtype(np.int32))
+        if keep_queries:
+            found[f"queries.{language}.npy"] = npy_header((count, dimension), dtype)
+    for language, count in samples.items():
+        found[f"sample.{language}.npy"] = npy_header((count, dimension), dtype)
+        found[f"sample.{language}.row.npy"] = npy_header((count,), np.dtype(np.int64))
+    return found
 
 
 def widened(halves: NDArray[np.float16]) -> NDArray[np.float32]:

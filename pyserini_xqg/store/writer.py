@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from pyserini_xqg.base.files import digest
 from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.store.block import Block
-from pyserini_xqg.store.columns import Column, npy_header
+from pyserini_xqg.store.columns import Column, headers_of
 from pyserini_xqg.store.store import FORMAT
 
 if TYPE_CHECKING:
@@ -61,17 +62,8 @@ class StoreWriter:
         self._rates = dict(sample_rates or {})
         self._shape = (rows, dimension)
         self._languages = list(languages)
-        self._headers = {"docid": b"", "passages.npy": npy_header((rows, dimension), self._dtype)}
-        for language in languages:
-            self._headers[f"queries.{language}.sum.npy"] = npy_header(
-                (rows, dimension), self._dtype
-            )
-            self._headers[f"queries.{language}.count.npy"] = npy_header((rows,), np.dtype(np.int32))
-            if keep_queries:
-                self._headers[f"queries.{language}.npy"] = npy_header((0, dimension), self._dtype)
-        for language in self._rates:
-            self._headers[f"sample.{language}.npy"] = npy_header((0, dimension), self._dtype)
-            self._headers[f"sample.{language}.row.npy"] = npy_header((0,), np.dtype(np.int64))
+        self._begin = partial(headers_of, rows, dimension, self._dtype, keep_queries=keep_queries)
+        self._headers = self._begin(dict.fromkeys(languages, 0), dict.fromkeys(self._rates, 0))
         folder.start({**plan, "format": FORMAT}, self._headers)
 
     def append(self, block: Block) -> None:
@@ -94,22 +86,16 @@ class StoreWriter:
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Complete the headers, count the queries, and write the manifest."""
-        headers, totals = dict(self._headers), {}
+        totals, drawn = {}, {}
         for language in self._languages:
             counts = Column(self._folder.partial / f"queries.{language}.count.npy", 1)
             totals[language] = counts.sum(self._shape[0])
             counts.close()
-            if self._keep:
-                headers[f"queries.{language}.npy"] = npy_header(
-                    (totals[language], self._shape[1]), self._dtype
-                )
-        sample = {}
-        for language, rate in self._rates.items():
+        for language in self._rates:
             name = f"sample.{language}.row.npy"
-            size = (self._folder.partial / name).stat().st_size - len(headers[name])
-            sample[language] = {"rate": rate, "queries": size // 8}
-            headers[name] = npy_header((size // 8,), np.dtype(np.int64))
-            headers[f"sample.{language}.npy"] = npy_header((size // 8, self._shape[1]), self._dtype)
+            size = (self._folder.partial / name).stat().st_size - len(self._headers[name])
+            drawn[language] = size // 8
+        sample = {code: {"rate": self._rates[code], "queries": of} for code, of in drawn.items()}
         self._folder.finish(
             {
                 "format": FORMAT,
@@ -123,7 +109,7 @@ class StoreWriter:
                 "blocks": self._folder.blocks,
                 "digest": digest((self._folder.partial / LOG).read_bytes()),
             },
-            headers,
+            self._begin(totals, drawn),
         )
 
     def _cast(self, vectors: NDArray[np.float32]) -> bytes:

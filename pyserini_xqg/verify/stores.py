@@ -11,7 +11,7 @@ import numpy as np
 
 from pyserini_xqg.base.files import digest, digest_of
 from pyserini_xqg.base.leftovers import LOG
-from pyserini_xqg.store.columns import npy_header
+from pyserini_xqg.store.columns import headers_of
 from pyserini_xqg.store.sample import drawn
 from pyserini_xqg.store.store import MANIFEST, Store
 from pyserini_xqg.verify.check import (
@@ -62,19 +62,14 @@ def _describe(path: Path) -> Verdict:
 
 def _files(manifest: Mapping[str, Any]) -> dict[str, bytes]:
     """What each file begins with; the docids begin with nothing."""
-    rows, dimension = int(manifest["passages"]), int(manifest["dimension"])
-    dtype = np.dtype(manifest["dtype"])
-    files = {"docid": b"", "passages.npy": npy_header((rows, dimension), dtype)}
-    for language, queries in manifest["queries"].items():
-        files[f"queries.{language}.sum.npy"] = npy_header((rows, dimension), dtype)
-        files[f"queries.{language}.count.npy"] = npy_header((rows,), np.dtype(np.int32))
-        if manifest["kept_queries"]:
-            files[f"queries.{language}.npy"] = npy_header((queries, dimension), dtype)
-    for language, sample in manifest.get("sample", {}).items():
-        queries = int(sample["queries"])
-        files[f"sample.{language}.npy"] = npy_header((queries, dimension), dtype)
-        files[f"sample.{language}.row.npy"] = npy_header((queries,), np.dtype(np.int64))
-    return files
+    return headers_of(
+        int(manifest["passages"]),
+        int(manifest["dimension"]),
+        np.dtype(manifest["dtype"]),
+        manifest["queries"],
+        {code: int(sample["queries"]) for code, sample in manifest.get("sample", {}).items()},
+        keep_queries=manifest["kept_queries"],
+    )
 
 
 def _present(path: Path, files: Mapping[str, bytes]) -> Verdict:
