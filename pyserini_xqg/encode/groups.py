@@ -137,7 +137,7 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
         "--price-per-hour", type=float, metavar="P", help="of one machine, for --dry-run: the money"
     )
 
-    add_encoder_options(parsers["encoder"])
+    add_encoder_options(parsers["encoder"], fields=None)
     parsers["encoder"].add_argument(
         "--check-backend",
         action="store_true",
@@ -168,10 +168,13 @@ def _parsers() -> dict[str, argparse.ArgumentParser]:
     return parsers
 
 
-def add_encoder_options(parser: argparse._ActionsContainer) -> None:
+def add_encoder_options(
+    parser: argparse._ActionsContainer, *, fields: Sequence[str] | None = ("text",)
+) -> None:
     """The options that describe an encoder, for every command that loads one.
 
     Their defaults are those of models of which neither a preset nor their own folder says more.
+    Where no `fields` are the default, a store that is read may say which they are.
     """
     add = parser.add_argument
     add("--encoder", help="hub name or folder")
@@ -184,11 +187,13 @@ def add_encoder_options(parser: argparse._ActionsContainer) -> None:
     )
     add("--revision", help="of the model on the hub")
     add("--query-encoder", help="the query side's model where the two are not tied")
+    unless = "" if fields else " (default: text, or as the store says that --vectors names)"
     add(
         "--fields",
         nargs="+",
         choices=_FIELDS,
-        help="what is encoded (default: text, or as the store says that --vectors names)",
+        default=fields and [*fields],
+        help=f"what is encoded{unless}",
     )
     add(
         "--pooling",
