@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from pyserini_xqg import __version__
 from pyserini_xqg.base.commands import main_of
 from pyserini_xqg.base.errors import XqgError, run_command
 
@@ -53,8 +54,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(listing())
         return
     if words[0] == "--version":
-        from pyserini_xqg import __version__
-
         print(__version__)
         return
     name, *arguments = words

@@ -9,12 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.collection.judged import Qrels, read_collection
 from pyserini_xqg.collection.runs import Run, write_run
-from pyserini_xqg.collection.topics import add_language_option, read_topics
+from pyserini_xqg.collection.topics import Topic, add_language_option, read_topics
 from pyserini_xqg.encoder.hub import add_trust_option
 from pyserini_xqg.index.bm25_text import is_bm25
 from pyserini_xqg.search.joining import FOR_BM25, add_join_options, check_join, fuse_runs
@@ -27,10 +27,6 @@ from pyserini_xqg.search.stock import (
     open_dense_side,
     open_sparse_side,
 )
-
-if TYPE_CHECKING:
-    from pyserini_xqg.collection.judged import Qrels
-    from pyserini_xqg.collection.topics import Topic
 
 #: What a weight is chosen among: 0 is BM25 alone, 1 the dense run alone.
 WEIGHTS = tuple(round(step / 20, 2) for step in range(21))
@@ -138,8 +134,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_join(args, topics, args.topics)
     dev = None
     if args.weight is None:
-        from pyserini_xqg.collection.judged import read_collection
-
         dev = read_collection(args.dev_topics, args.dev_qrels, language=args.language)
         check_join(args, list(dev.topics.values()), args.dev_topics)
     searchers = [

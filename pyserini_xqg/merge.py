@@ -10,20 +10,21 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import digest
+from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.collection.shards import BLOCK, check_same_settings
+from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.store.block import Block, cut, recut
 from pyserini_xqg.store.sample import thinned
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import MANIFEST as STORE_MANIFEST
+from pyserini_xqg.store.store import Store, joined_digest
 
 # What shards must have in common beside what `Store` asks for itself.
 _STORE_KEYS = ("fields", "dtype", "kept_queries", "batch_size")
@@ -56,8 +57,6 @@ def merge_stores(
     XqgError
         For shards that do not belong together, and a docid that occurs twice.
     """
-    from pyserini_xqg.base.output import OutputFolder
-    from pyserini_xqg.store.store import MANIFEST, Store
     from pyserini_xqg.store.writer import StoreWriter
 
     together = Store(paths)
@@ -66,7 +65,7 @@ def merge_stores(
     _check_same(together.paths, manifests, _STORE_KEYS)
     facts = {**together.manifest, **_facts(together.paths, manifests)}
     keep, rates = bool(together.manifest["kept_queries"]), together.sample_rates
-    with OutputFolder(output, MANIFEST, overwrite=overwrite) as folder:
+    with OutputFolder(output, STORE_MANIFEST, overwrite=overwrite) as folder:
         _check_docids(together.paths, folder.work)
         writer = StoreWriter(
             folder,
@@ -102,13 +101,9 @@ def merge_indexes(
     XqgError
         For indexes that are not flat or differ, a damaged one, and a docid that occurs twice.
     """
-    from pyserini_xqg.base.files import digest
-    from pyserini_xqg.base.output import OutputFolder
-    from pyserini_xqg.encoder.spec import EncoderSpec
     from pyserini_xqg.index.flat import FlatIndexWriter
     from pyserini_xqg.index.manifest import MANIFEST, check_maps, read_manifest
     from pyserini_xqg.index.maps_file import MAPS
-    from pyserini_xqg.store.store import joined_digest
 
     folders = [Path(path) for path in paths]
     manifests = [read_manifest(path) for path in folders]
@@ -218,7 +213,7 @@ def _check_flat(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _check_docids(paths: Sequence[Path], work: Path) -> None:
-    from pyserini_xqg.collection.docids import find_duplicates
+    from pyserini_xqg.collection.places import find_duplicates
 
     for duplicate in find_duplicates([path / "docid" for path in paths], work):
         raise XqgError(

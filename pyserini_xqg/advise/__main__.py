@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import input_files, read_json, write_json, written_whole
 from pyserini_xqg.encode.groups import add_encoder_options, encoder_from
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if bool(args.topics) != bool(args.qrels):
         raise XqgError("--topics and --qrels go together; give both, or none")
     from pyserini_xqg.advise.pipeline import Inputs
-    from pyserini_xqg.base.files import input_files, write_json
     from pyserini_xqg.base.output import check_same_plan
 
     for path in (args.corpus, *args.queries):
@@ -55,8 +55,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     plan_file = output / "plan.json"
     if plan_file.exists():
-        from pyserini_xqg.base.files import read_json
-
         check_same_plan(str(output), read_json(plan_file), plan)
     elif any(path.name != "plan.json.partial" for path in output.iterdir()):  # of a killed process
         raise XqgError(f"{output} holds other things; give a folder of its own")
@@ -74,7 +72,6 @@ def advise(inputs: Inputs, output: Path, encoder: Callable[[], Encoder]) -> None
     """Make everything, print the answer and write the page."""
     from pyserini_xqg.advise import advice, systems
     from pyserini_xqg.advise.pipeline import make, see
-    from pyserini_xqg.base.files import write_json, written_whole
     from pyserini_xqg.evaluate.report.forms import as_page
     from pyserini_xqg.index.manifest import read_built
 

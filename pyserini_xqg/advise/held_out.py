@@ -11,25 +11,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.files import written_whole
+from pyserini_xqg.base.output import OutputFolder
+from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.judged import Collection, halves, read_collection
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.index.own_topics import read_samples
 from pyserini_xqg.store.rows import docids_of, read_docids, take_rows
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.collection.join import Join
-    from pyserini_xqg.encoder.encoder import Encoder
-    from pyserini_xqg.store.sample import Sample
-    from pyserini_xqg.store.store import Store
-
+from pyserini_xqg.store.sample import Sample
+from pyserini_xqg.store.store import MANIFEST, Store
+from pyserini_xqg.store.writer import StoreWriter
 
 #: Scores by topic.
 ByTopic = Mapping[str, float]
@@ -218,10 +216,6 @@ def _write_queries(join: Join, path: Path, taken: Taken) -> None:
 
 
 def _write_store(store: Store, path: Path, samples: dict[str, Sample], taken: Taken) -> None:
-    from pyserini_xqg.base.output import OutputFolder
-    from pyserini_xqg.store.store import MANIFEST
-    from pyserini_xqg.store.writer import StoreWriter
-
     by_row: dict[int, list[str]] = {}
     for code, row in taken.places:
         by_row.setdefault(row, []).append(code)

@@ -6,17 +6,18 @@ import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pyserini_xqg.advise.held_out import Asked, judged, rounds_of, take_out
 from pyserini_xqg.advise.systems import Seen, look
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.index.build import build_routed
+from pyserini_xqg.index.folds import fold_of
 from pyserini_xqg.index.manifest import read_built
 from pyserini_xqg.index.own_topics import read_samples
-
-if TYPE_CHECKING:
-    from pyserini_xqg.encoder.encoder import Encoder
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 
 class Inputs(NamedTuple):
@@ -49,7 +50,6 @@ def make(
     """
     from pyserini_xqg.encode.corpus import encode_corpus
     from pyserini_xqg.index.__main__ import main as index
-    from pyserini_xqg.store.store import Store
 
     store, dense, bm25 = (output / name for name in ("store", "dense", "bm25"))
     if not store.exists():
@@ -89,10 +89,7 @@ def see(
 def _held_out(
     inputs: Inputs, made: Made, work: Path, say: Callable[[str], None]
 ) -> tuple[Seen, Seen]:
-    from pyserini_xqg.collection.join import Join
     from pyserini_xqg.index.bm25 import build_bm25
-    from pyserini_xqg.index.build import build_routed
-    from pyserini_xqg.store.store import Store
 
     (work / "join").mkdir(parents=True, exist_ok=True)
     join = Join(inputs.corpus, inputs.queries, work / "join", languages=made.store.languages)
@@ -127,8 +124,6 @@ def _held_out(
 
 def _halves(asked: Asked) -> list[Asked]:
     """A dev and a test half; a passage is in the same one in every round."""
-    from pyserini_xqg.index.folds import fold_of
-
     collection = asked.collection
     return [
         asked.only(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pyserini_xqg.advise.held_out import Asked, ByTopic
 from pyserini_xqg.collection.runs import Hit, Run
@@ -12,12 +12,12 @@ from pyserini_xqg.evaluate.from_store.retrieval import System, everyone, parts_o
 from pyserini_xqg.evaluate.from_store.subject import Subject
 from pyserini_xqg.evaluate.trec.measures import score_by_topic
 from pyserini_xqg.hybrid import WEIGHTS
+from pyserini_xqg.index.bm25_text import open_bm25
 from pyserini_xqg.index.choice import MEASURE
+from pyserini_xqg.index.dense import open_dense
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.search.joining import fuse_runs
-
-if TYPE_CHECKING:
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 PLAIN, SUM, OURS, BM25, HYBRID = (
     "passages only", "the published sum", "smoothed and routed", "BM25", "hybrid",
@@ -90,9 +90,6 @@ class Seen(NamedTuple):
 
 def look(store: Store, dense: Path, bm25: Path, asked: Asked) -> Seen:
     """Ask a store, and a dense and a BM25 index of it."""
-    from pyserini_xqg.index.bm25_text import open_bm25
-    from pyserini_xqg.index.dense import open_dense
-
     topics = list(asked.collection.topics.values())
     languages = [topic.language for topic in topics]
     vectors, texts = open_dense(dense), open_bm25(bm25)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.encode.vector_sources import VectorSource
+from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.encoder.probes import check_probes
+from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.block import Block, Sampled
 from pyserini_xqg.store.sample import sample_rates, thinned
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.collection.join import Join
-    from pyserini_xqg.encode.vector_sources import VectorSource
-    from pyserini_xqg.encoder.encoder import Encoder
-    from pyserini_xqg.index.settings import Fusion
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 
 def store_to_add_to(
@@ -38,8 +36,6 @@ def store_to_add_to(
         If there is none, another encoder made it, it lacks single vectors that are asked for, or
         it was to become something other than a store.
     """
-    from pyserini_xqg.store.store import Store
-
     if vectors is None or vectors.kind != "store":
         raise XqgError("xqg --add adds to a store: name it with input --vectors STORE")
     if to_faiss is not None or shard_num > 1:
@@ -53,8 +49,6 @@ def store_to_add_to(
 
 
 def _check(store: Store, encoder: Encoder, keep_queries: bool) -> None:
-    from pyserini_xqg.encoder.probes import check_probes
-
     if encoder.spec != store.encoder.at(encoder.spec.model):
         ours, theirs = encoder.spec.to_dict(), store.encoder.to_dict()
         changed = [

@@ -12,23 +12,20 @@ import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.records import Passage, PassageFormat
 from pyserini_xqg.collection.runs import stream_corpus
 from pyserini_xqg.collection.shards import BLOCK
+from pyserini_xqg.encode.blocks import Passages
 from pyserini_xqg.encode.same_encoder import Sample, check_encoder
 from pyserini_xqg.encode.vector_rows import Rows
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.encode.blocks import Passages
-    from pyserini_xqg.encode.vector_sources import VectorSource
-    from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.encode.vector_sources import VectorSource
+from pyserini_xqg.encoder.encoder import Encoder
 
 # Passages that are encoded again.
 _CHECKED = 16

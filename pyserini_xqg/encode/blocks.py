@@ -6,18 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.store.block import Block, check_finite, check_vectors
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.records import Passage
     from pyserini_xqg.encoder.encoder import Encoder
 
-    #: Docids and vectors, shape ``(n, d)``, of each block.
-    Passages: TypeAlias = Iterator[tuple[list[str], NDArray[np.float32]]]
+#: Docids and vectors, shape ``(n, d)``, of each block.
+Passages: TypeAlias = Iterator[tuple[list[str], NDArray[np.float32]]]
 
 
 def encode_blocks(

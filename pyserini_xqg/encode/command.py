@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.files import input_files
+from pyserini_xqg.base.refusing import refuse_existing, refuse_inside
+from pyserini_xqg.collection.shards import shard_range
 from pyserini_xqg.collection.sources import check_corpus, form_from
 from pyserini_xqg.encode.corpus import encode_corpus
 from pyserini_xqg.encode.groups import Groups, encoder_from
@@ -36,10 +39,7 @@ def encode_here(groups: Groups) -> None:
     if output.price_per_hour is not None and not output.dry_run:
         raise XqgError("output --price-per-hour goes with --dry-run")
 
-    from pyserini_xqg.base.files import input_files
-    from pyserini_xqg.base.refusing import refuse_existing, refuse_inside
     from pyserini_xqg.collection.join import Join
-    from pyserini_xqg.collection.shards import shard_range
     from pyserini_xqg.encode.estimate import estimate
     from pyserini_xqg.encode.same_encoder import check_backend
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import duration, say, with_bar
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.index.manifest import MANIFEST as INDEX_MANIFEST
@@ -94,7 +95,6 @@ def encode_corpus(
         For bad input, settings that do not fit, vectors that are not finite, or `vectors` that
         are not the encoder's.
     """
-    from pyserini_xqg.base.output import OutputFolder
     from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK, shard_range
     from pyserini_xqg.encode.add import (

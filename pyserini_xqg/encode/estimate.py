@@ -7,18 +7,16 @@ import sys
 import time
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from pyserini_xqg.collection.join import Join
+from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.collection.shards import shard_range
 from pyserini_xqg.encode.blocks import encode_generated, texts_of
+from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.store.sample import sample_rates
-
-if TYPE_CHECKING:
-    from pyserini_xqg.collection.join import Join
-    from pyserini_xqg.collection.records import Passage
-    from pyserini_xqg.encoder.encoder import Encoder
 
 _PLACES = 8  # from all over the shard: passages at its beginning may be short
 _ROWS = 16  # passages at each of them

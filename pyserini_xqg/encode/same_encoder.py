@@ -9,21 +9,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.encode.blocks import texts_of
+from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.probes import MIN_COSINE, agree, compare, same_length
 from pyserini_xqg.encoder.spec import POOLINGS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.collection.join import Join
-    from pyserini_xqg.encoder.encoder import Encoder
 
 
 class Sample(NamedTuple):
@@ -172,8 +169,6 @@ def check_backend(
     XqgError
         If the encoder is torch in float32 already.
     """
-    from pyserini_xqg.encoder.encoder import Encoder
-
     plain = replace(encoder.spec, backend="torch", dtype="float32")
     if plain == encoder.spec:
         raise XqgError(

@@ -8,17 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.collection.records import DOCID_FIELDS, Passage, PassageFormat, passage_of
 from pyserini_xqg.collection.shards import BLOCK
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 #: What a vector's field or column is called: by Pyserini and Anserini first, then by others.
 VECTOR_FIELDS = ("vector", "embedding", "emb", "embeddings", "vectors")

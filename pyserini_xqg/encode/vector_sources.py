@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import input_files, read_lines, unpacked
@@ -33,9 +34,8 @@ from pyserini_xqg.encode.vector_rows import (
     read_parquet,
 )
 from pyserini_xqg.encoder.spec import EncoderSpec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from pyserini_xqg.index.flat import open_index
+from pyserini_xqg.index.manifest import MANIFEST, read_manifest
 
 #: Rows from number `start` on, a part at a time; packed files are unpacked into a folder once.
 Read = Callable[[int, Path], Iterator[Rows]]
@@ -198,8 +198,6 @@ def _faiss(path: Path) -> VectorSource:
     """Stock Pyserini's FAISS folder: ``index`` and ``docid``."""
     import faiss
 
-    from pyserini_xqg.index.flat import open_index
-
     index_file, names = path / "index", path / "docid"
     if path.is_file() or not names.is_file():
         raise XqgError(
@@ -224,8 +222,6 @@ def _faiss(path: Path) -> VectorSource:
 
 def _own(path: Path) -> tuple[EncoderSpec | None, Sequence[str] | None]:
     """The encoder of an index of ours, and what it encoded; stock ones do not say."""
-    from pyserini_xqg.index.manifest import MANIFEST, read_manifest
-
     if not (path / MANIFEST).is_file():
         return None, None
     manifest = read_manifest(path)

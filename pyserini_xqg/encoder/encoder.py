@@ -7,24 +7,21 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.encoder.backends import BACKENDS, OnnxForward
 from pyserini_xqg.encoder.devices import device_of
 from pyserini_xqg.encoder.exported import keep_exported
 from pyserini_xqg.encoder.hub import Named, model_folder
+from pyserini_xqg.encoder.onnx_model import OnnxModel
 from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.encoder.tokens import CPU_TOKENS, Tokens, batches_of, one_ahead
 from pyserini_xqg.encoder.transformer import Side
 from pyserini_xqg.encoder.vector_cache import identity
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.encoder.onnx_model import OnnxModel
 
 #: Texts that are sorted by length together, while the next ones are made into tokens.
 _PART = 8192

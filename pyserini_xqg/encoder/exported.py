@@ -9,22 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import cache_folder, digest, read_json, write_json
 from pyserini_xqg.encoder.onnx_model import OnnxModel
+from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.encoder.tokens import CPU_TOKENS, Tokens, batches_of
 from pyserini_xqg.encoder.vector_cache import identity
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.encoder.spec import EncoderSpec
-
 
 # Both ways must agree on these: no text, a short one, one of many scripts, and one that is cut.
 _TRIED = ("", "a", "Où 东京 ఎంత? المدينة Кто? 3,5", "How many people live in the city? " * 200)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import NothingMadeError, XqgError, run_command
+from pyserini_xqg.base.versions import versions
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.expand.expander import TRANSLATE, QueryExpander
@@ -65,7 +66,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _here(given: argparse.Namespace) -> tuple[dict[str, Any], AbstractContextManager[Writer]]:
-    from pyserini_xqg.base.versions import versions
     from pyserini_xqg.expand.writers import LocalSettings, LocalWriter
     from pyserini_xqg.generate.devices import devices_of
 

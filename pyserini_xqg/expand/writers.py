@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.expand.prompts import EXPANSION_PROMPTS, TASKS
 from pyserini_xqg.generate.openai import ChatSettings, Usage, generate_block
+from pyserini_xqg.generate.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +90,6 @@ class LocalWriter:
     ) -> list[list[str]]:
         """As in `Writer`. Blank answers are left out."""
         from pyserini_xqg.generate.generator import Generator
-        from pyserini_xqg.generate.settings import Settings
 
         given, prompt = asdict(self._settings), TASKS[kind].local
         settings = Settings.resolve(

@@ -14,9 +14,12 @@ from typing import Any
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.files import input_files, write_json
 from pyserini_xqg.base.ray_engine import add_ray_options
+from pyserini_xqg.base.refusing import refuse_existing
 from pyserini_xqg.collection.languages import code_of
 from pyserini_xqg.collection.shards import add_shard_options
+from pyserini_xqg.collection.sources import check_corpus
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encode.groups import add_encoder_options, encoder_from
 
@@ -32,14 +35,10 @@ def filter_here(args: argparse.Namespace) -> None:
         raise XqgError("--round-trip-k goes with --round-trip INDEX")
     if args.sample < 0 or args.batch_size < 1 or args.threads < 1:
         raise XqgError("--batch-size and --threads are at least 1, --sample at least 0")
-    from pyserini_xqg.base.files import input_files, write_json
-    from pyserini_xqg.base.refusing import refuse_existing
-
     report = Path(args.report) if args.report else None
     if report:
         refuse_existing(report, args.overwrite)
 
-    from pyserini_xqg.collection.sources import check_corpus
     from pyserini_xqg.filter.pipeline import filter_queries
     from pyserini_xqg.filter.report import Tally
 

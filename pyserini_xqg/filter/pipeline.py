@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.versions import versions
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.languages import Identifier
+from pyserini_xqg.collection.records import PassageFormat
 from pyserini_xqg.collection.shards import shard_range
 from pyserini_xqg.filter.further_steps import (
     SharedQueries,
@@ -42,10 +42,6 @@ from pyserini_xqg.filter.steps import (
 )
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.search.searcher import open_searcher
-
-if TYPE_CHECKING:
-    from pyserini_xqg.collection.records import PassageFormat
-
 
 _ROWS = "rows"
 

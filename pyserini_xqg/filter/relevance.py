@@ -5,12 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.encode.blocks import texts_of
 from pyserini_xqg.encoder.devices import device_of
+from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.hub import Named
 from pyserini_xqg.encoder.loading import (
     CLASSIFIER,
@@ -21,12 +25,7 @@ from pyserini_xqg.encoder.loading import (
 )
 from pyserini_xqg.encoder.tokens import check_ids
 from pyserini_xqg.filter.rows import Recall, Row, asked, batches
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.collection.records import Passage
-    from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.fusion import normalise
 
 SIMILARITIES = ("dot", "cosine")
 _MAX_LENGTH = 512
@@ -76,9 +75,6 @@ class EncoderScorer:
         self, passages: Sequence[Passage], texts: Sequence[str], owners: Sequence[int]
     ) -> NDArray[np.float32]:
         """As `Scorer.score`."""
-        from pyserini_xqg.encode.blocks import texts_of
-        from pyserini_xqg.fusion import normalise
-
         bodies, titles = texts_of(passages, self._fields)
         rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}  # each text once
         queries = self._encoder.encode_queries(list(rows))

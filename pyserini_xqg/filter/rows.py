@@ -11,18 +11,15 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 from pyserini_xqg.base.files import read_lines, sync
 from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
+from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.records import GeneratedQueries, Passage, parse_json, parse_queries
 from pyserini_xqg.collection.shards import BLOCK
-
-if TYPE_CHECKING:
-    from pyserini_xqg.collection.join import Join
-
 
 T = TypeVar("T")
 

@@ -19,11 +19,10 @@ from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.records import Passage, PassageFormat
 from pyserini_xqg.collection.shards import BLOCK, shard_range
 from pyserini_xqg.encoder.loading import load_tokenizer
-from pyserini_xqg.generate.decoding import Outside
+from pyserini_xqg.generate.decoding import NAME_SAMPLE, Outside, kept_tokens, names_in
 from pyserini_xqg.generate.devices import Job, devices_of, generate_on
 from pyserini_xqg.generate.selection import Selection
 from pyserini_xqg.generate.settings import Settings
-from pyserini_xqg.generate.trimming import NAME_SAMPLE, kept_tokens, names_in
 
 ROWS, _OUTSIDE = "queries", "outside.jsonl"
 

@@ -15,6 +15,7 @@ from pyserini_xqg.encode.estimate import in_all
 from pyserini_xqg.generate.corpus import as_rows, kept_for, spread
 from pyserini_xqg.generate.decoding import Outside
 from pyserini_xqg.generate.devices import devices_of
+from pyserini_xqg.generate.generator import Generator
 from pyserini_xqg.generate.selection import Selection
 from pyserini_xqg.generate.settings import Settings
 
@@ -103,8 +104,6 @@ def estimate(
     XqgError
         For bad input, or a model that cannot be used.
     """
-    from pyserini_xqg.generate.generator import Generator
-
     devices = devices_of(device)
     with tempfile.TemporaryDirectory(prefix="pyserini-xqg-") as work:
         join = Join(corpus, earlier, Path(work), form=form)

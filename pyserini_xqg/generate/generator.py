@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyserini_xqg.base.errors import XqgError, reason_of
+from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.encoder.backends import pack
 from pyserini_xqg.encoder.devices import device_of
 from pyserini_xqg.encoder.loading import CAUSAL, SEQ2SEQ, embedding_rows, load_model, load_tokenizer
@@ -19,10 +20,6 @@ from pyserini_xqg.generate.prompts import fill
 from pyserini_xqg.generate.sampling import noise
 from pyserini_xqg.generate.settings import Settings
 from pyserini_xqg.generate.t5 import T5Decoder
-
-if TYPE_CHECKING:
-    from pyserini_xqg.collection.records import Passage
-
 
 #: Asked of a chat template, to see that it is in what comes of it.
 _ASKED = "What is this about?"

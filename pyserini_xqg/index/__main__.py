@@ -8,11 +8,15 @@ from dataclasses import replace
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
+from pyserini_xqg.base.refusing import refuse_inside
 from pyserini_xqg.collection.languages import add_languages_option
 from pyserini_xqg.collection.topics import add_language_option
 from pyserini_xqg.encoder.hub import add_trust_option
+from pyserini_xqg.index.auto import Chosen, complete, is_open
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.faiss_vectors import TYPES
+from pyserini_xqg.index.maps_file import load_maps
+from pyserini_xqg.index.recall import encode_topics
 from pyserini_xqg.index.settings import Fusion, add_fusion_options, fusion_from
 from pyserini_xqg.index.targets import TARGETS
 
@@ -117,10 +121,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--queries and --language go with --to bm25"
         )
     _check_options(args)
-    from pyserini_xqg.base.refusing import refuse_inside
-    from pyserini_xqg.index.auto import Chosen, complete, is_open
-    from pyserini_xqg.index.maps_file import load_maps
-    from pyserini_xqg.index.recall import encode_topics
     from pyserini_xqg.store.store import Store
 
     refuse_inside(args.output)

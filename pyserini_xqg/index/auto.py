@@ -6,18 +6,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.choice import Choice
 from pyserini_xqg.index.choose import ALPHAS, MU, MUS, choose, choose_judged
+from pyserini_xqg.index.maps import Maps
 from pyserini_xqg.index.maps_file import maps_of
 from pyserini_xqg.index.settings import FALLBACK, Fusion
-
-if TYPE_CHECKING:
-    from pyserini_xqg.index.maps import Maps
-    from pyserini_xqg.store.store import Store
-
+from pyserini_xqg.store.store import Store
 
 #: Nothing is given: alpha and mu are to be chosen.
 OPEN = Fusion(mu=None)

@@ -8,18 +8,16 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.base.versions import versions
+from pyserini_xqg.collection.records import Passage
 from pyserini_xqg.index.anserini import java_class
 from pyserini_xqg.index.bm25_writer import TextWriter, Written
 from pyserini_xqg.index.manifest import FORMAT, MANIFEST
-
-if TYPE_CHECKING:
-    from pyserini_xqg.collection.records import Passage
 
 #: The analyzer for any language: Lucene then splits at white space only.
 NGRAMS = "ngrams"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.anserini import (
@@ -15,12 +15,9 @@ from pyserini_xqg.index.anserini import (
 )
 from pyserini_xqg.index.bm25 import query_text, set_analyzer
 from pyserini_xqg.index.effort import Effort
-from pyserini_xqg.index.hits import Hits
+from pyserini_xqg.index.hits import Hits, TextIndex
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.routed import Routed
-
-if TYPE_CHECKING:
-    from pyserini_xqg.index.hits import TextIndex
 
 
 class Bm25Text:

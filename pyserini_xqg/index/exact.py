@@ -8,12 +8,10 @@ FAISS proposes, and the scores of what it proposes are computed again, one by on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 #: Half the distance from 1 to the next float32: what one operation may be off by.
 _ROUNDING = 2.0**-24

@@ -12,18 +12,16 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError, reason_of
 from pyserini_xqg.base.files import digest
 from pyserini_xqg.base.leftovers import LOG
 from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.store.block import check_finite
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class FlatIndexWriter:

@@ -6,18 +6,16 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pyserini_xqg.base.progress import with_bar
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.maps import Maps
+from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.block import check_finite
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.index.settings import Fusion
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,6 @@ class Fused:
         XqgError
             For a vector that is not finite.
         """
-        from pyserini_xqg.base.progress import with_bar
-
         there = [code for code in self.languages if code in self.store.languages]
         left = self.store.blocks(there, start=start)
         done = sum(self.block_sizes[:start])

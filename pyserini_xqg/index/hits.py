@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.effort import Effort
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 #: Docids and scores, best first. Scores are dot products, or BM25's.
 Hits = list[tuple[str, float]]
@@ -48,10 +47,9 @@ class Index(Protocol[Queries]):
     def close(self) -> None: ...
 
 
-if TYPE_CHECKING:
-    #: Asked with vectors, shape ``(n, d)``, float32.
-    DenseIndex: TypeAlias = Index[NDArray[np.float32]]
-    TextIndex: TypeAlias = Index[Sequence[str]]
+#: Asked with vectors, shape ``(n, d)``, float32.
+DenseIndex: TypeAlias = Index[NDArray[np.float32]]
+TextIndex: TypeAlias = Index[Sequence[str]]
 
 
 def merge_hits(parts: Sequence[Sequence[Hits]], k: int) -> list[Hits]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.index.folds import FOLDS
 from pyserini_xqg.index.ridge import FoldMaps, Passages, Queries, Split
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Vectors = NDArray[np.float32]
-    Folds = NDArray[np.integer[Any]]
+Vectors = NDArray[np.float32]
+Folds = NDArray[np.integer[Any]]
 
 #: Tried as strengths, times the mean squared length of the passages' vectors.
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)

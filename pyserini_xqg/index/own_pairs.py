@@ -14,17 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import exp, factorial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pyserini_xqg.fusion import normalise
 from pyserini_xqg.index.gains import LEVEL
 from pyserini_xqg.store.rows import take_rows
-
-if TYPE_CHECKING:
-    from pyserini_xqg.store.sample import Sample
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.sample import Sample
+from pyserini_xqg.store.store import Store
 
 #: Passages with queries that are looked at, and those that are too few to tell anything.
 MOST, LEAST = 2_000, 20

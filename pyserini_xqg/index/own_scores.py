@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.folds import folds_at
 from pyserini_xqg.index.left_out import Topics, predictions_at, without, without_any
+from pyserini_xqg.index.maps import Maps
+from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.rows import take_rows
+from pyserini_xqg.store.store import Store
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.index.maps import Maps
-    from pyserini_xqg.index.settings import Fusion
-    from pyserini_xqg.store.block import Block
-    from pyserini_xqg.store.store import Store
-
-    Vectors = NDArray[np.float32]
+Vectors = NDArray[np.float32]
 
 
 class _Group(NamedTuple):

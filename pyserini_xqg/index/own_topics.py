@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.index.left_out import Topics
@@ -13,11 +13,7 @@ from pyserini_xqg.index.passage_pool import Pool
 from pyserini_xqg.index.settings import FALLBACK
 from pyserini_xqg.store.rows import take_counts
 from pyserini_xqg.store.sample import Sample, read_sample
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 #: Queries that serve as topics: of one language, and roughly of all together.
 OF_LANGUAGE, IN_ALL = 1_500, 12_000

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.folds import folds_at
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.rows import take_rows
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 #: How many; all of a smaller collection.
 POOL = 100_000

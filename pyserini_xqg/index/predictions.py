@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from pyserini_xqg.index.ridge import FoldMaps
 
-    from pyserini_xqg.index.ridge import FoldMaps
-
-    Vectors = NDArray[np.float32]
-    Folds = NDArray[np.integer[Any]]
-    Rows = NDArray[np.int64]
-    Affine = tuple[Vectors, Vectors]
+Vectors = NDArray[np.float32]
+Folds = NDArray[np.integer[Any]]
+Rows = NDArray[np.int64]
+Affine = tuple[Vectors, Vectors]
 
 # So many passages of a block make it worth while to add up matrices for them. So many sums are kept
 # for the blocks to come: of all folds, for two sets of counts.

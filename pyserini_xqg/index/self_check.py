@@ -10,28 +10,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from math import inf, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.index.choice import MEASURE
 from pyserini_xqg.index.folds import FOLDS
 from pyserini_xqg.index.gains import mean_and_variance
 from pyserini_xqg.index.left_out import CUTOFF, predictions_at
+from pyserini_xqg.index.maps import Maps
 from pyserini_xqg.index.max_sim import MAX_SIM
 from pyserini_xqg.index.own_scores import OwnScores, with_others
 from pyserini_xqg.index.own_topics import covered, draw_topics, of_all, of_language, read_samples
 from pyserini_xqg.index.passage_pool import draw_pool, read_pool
-from pyserini_xqg.index.settings import FALLBACK
+from pyserini_xqg.index.settings import FALLBACK, Fusion
+from pyserini_xqg.store.store import Store
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.index.maps import Maps
-    from pyserini_xqg.index.settings import Fusion
-    from pyserini_xqg.store.store import Store
-
-    Vectors = NDArray[np.float32]
+Vectors = NDArray[np.float32]
 
 #: Topics in all, passages that they are ranked among, and passages whose share of top-1 is told.
 _TOPICS, _POOL, _FEW = 1_000, 10_000, 5

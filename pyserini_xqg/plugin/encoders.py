@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pyserini.encode import DocumentEncoder, QueryEncoder
 
 from pyserini_xqg.base.errors import XqgError
@@ -15,16 +16,12 @@ from pyserini_xqg.encoder.encoder import Encoder
 from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.spec import SPEC_FILE, EncoderSpec
 from pyserini_xqg.encoder.topic_encoder import TopicEncoder
+from pyserini_xqg.index.dense import open_encoder
 from pyserini_xqg.index.manifest import MANIFEST
 from pyserini_xqg.index.maps import Maps
 from pyserini_xqg.index.maps_file import load_maps
-from pyserini_xqg.index.query_side import open_encoder
 from pyserini_xqg.index.settings import Fusion, check_fusion
 from pyserini_xqg.store.block import Block
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 #: Words in a name from which stock Pyserini's commands guess pooling and norm.
 _GUESSED_BY = ("sentence", "contriever", "clip", "dse")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pyserini.search.faiss import FaissSearcher
 from pyserini.search.lucene import LuceneSearcher
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.index.bm25_text import is_bm25
 from pyserini_xqg.index.effort import Effort, tune_faiss
 from pyserini_xqg.index.faiss_vectors import open_faiss
@@ -18,9 +19,6 @@ from pyserini_xqg.index.manifest import MANIFEST, read_manifest
 from pyserini_xqg.index.max_sim import MAX_SIM
 from pyserini_xqg.plugin.encoders import XqgQueryEncoder
 from pyserini_xqg.search.routing import check_routable, routes_of
-
-if TYPE_CHECKING:
-    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
 
 class XqgSearcher(FaissSearcher):

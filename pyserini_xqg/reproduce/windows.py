@@ -16,6 +16,7 @@ from pathlib import Path
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import written_whole
+from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.records import Passage
 
 DELIMITER = "#"
@@ -38,7 +39,6 @@ def windows(passage: Passage, number: int) -> Iterator[Passage]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    from pyserini_xqg.collection.join import Join
     from pyserini_xqg.collection.shards import BLOCK
 
     parser = Parser(

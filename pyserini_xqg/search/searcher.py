@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.runs import Hit
 from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.index.bm25_text import is_bm25, open_bm25
 from pyserini_xqg.index.effort import Effort
+from pyserini_xqg.index.hits import Index
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.search.joining import Asking, search_joined
 from pyserini_xqg.search.routing import check_routable, routes_of
 from pyserini_xqg.search.sharded import open_shards
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
-    from pyserini_xqg.index.hits import Index
 
 
 class Searcher:
@@ -166,7 +163,7 @@ def open_searcher(
         opened.tune(effort)
         return Searcher(opened, None, **about)
     from pyserini_xqg.encoder.probes import check_probes
-    from pyserini_xqg.index.query_side import open_encoder
+    from pyserini_xqg.index.dense import open_encoder
 
     shards = open_shards(paths, processes=processes, effort=effort)
     query_side = open_encoder(

@@ -6,11 +6,13 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.encoder.hub import Named, model_folder
 from pyserini_xqg.encoder.presets import PRESETS
 from pyserini_xqg.encoder.spec import POOLINGS, EncoderSpec
+from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.index.anserini import (
     allow_long_queries,
     count_searchable,
@@ -24,9 +26,6 @@ from pyserini_xqg.index.faiss_vectors import FaissVectors
 from pyserini_xqg.index.flat import open_index
 from pyserini_xqg.index.manifest import kind_of_stock, read_manifest
 from pyserini_xqg.search.searcher import Searcher, open_searcher
-
-if TYPE_CHECKING:
-    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 
 
 class Bm25Settings(NamedTuple):
@@ -88,9 +87,6 @@ def open_dense_side(path: str, args: argparse.Namespace) -> Searcher:
             detect=False,
             trust_remote_code=args.trust_remote_code,
         )
-    from pyserini_xqg.encoder.hub import Named, model_folder
-    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
-
     if args.encoder is None and args.preset is None:
         raise XqgError(f"{path} does not say what encoded it: give --encoder (and --pooling ...)")
     if args.encoder is not None:  # what its folder says of it counts

@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _SUMMED = 1 << 16
 

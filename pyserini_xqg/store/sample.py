@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pyserini_xqg.store.block import Sampled
+from pyserini_xqg.store.block import Block, Sampled
 from pyserini_xqg.store.columns import Column
 from pyserini_xqg.store.rows import lines_at
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.store.block import Block
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 #: Queries a language that are enough for every decision, whatever the size of the collection.
 MOST = 20_000

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import digest
@@ -15,9 +16,6 @@ from pyserini_xqg.base.output import OutputFolder
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.columns import Column, headers_of
 from pyserini_xqg.store.store import FORMAT
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class StoreWriter:

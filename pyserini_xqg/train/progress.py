@@ -92,16 +92,30 @@ def losses_of(history: Iterable[Mapping[str, Any]]) -> list[Loss]:
     return [Loss(step, train[step], dev.get(step)) for step in sorted(train)]
 
 
-def save_losses(history: Iterable[Mapping[str, Any]], folder: Path) -> None:
+def write_history(
+    history: Iterable[Mapping[str, Any]], columns: Mapping[str, str], path: Path
+) -> None:
+    """A CSV of the history that transformers' trainer keeps, a row a step.
+
+    `columns` says what the trainer calls each column; empty where a step has none of that.
+    """
+    by_step: dict[int, dict[str, Any]] = {}
+    for entry in history:
+        row = by_step.setdefault(entry["step"], {"step": entry["step"]})
+        row |= {column: entry[name] for column, name in columns.items() if name in entry}
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["step", *columns])
+        writer.writeheader()
+        writer.writerows(by_step.values())
+
+
+def save_losses(history: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """The losses as ``losses.csv``, and where there was an evaluation as ``losses.png``.
 
     Columns are step, train and dev loss, the last empty where there was no evaluation.
     """
     losses = losses_of(history)
-    with open(folder / "losses.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(Loss._fields)
-        writer.writerows(losses)
+    write_history(history, {"train": "loss", "dev": "eval_loss"}, folder / "losses.csv")
     if any(loss.dev is not None for loss in losses):
         _plot(losses, folder / "losses.png")
 

@@ -5,15 +5,15 @@ On dev examples it is scored while it is trained.
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.output import OutputFolder
@@ -21,7 +21,7 @@ from pyserini_xqg.base.versions import versions
 from pyserini_xqg.train.biencoder import make_model, make_trainer, save_model
 from pyserini_xqg.train.draws import Draws, schedule
 from pyserini_xqg.train.examples import Example, passage_text, read_examples
-from pyserini_xqg.train.progress import quiet
+from pyserini_xqg.train.progress import quiet, write_history
 from pyserini_xqg.train.resume import (
     MANIFEST,
     check_packages,
@@ -30,10 +30,6 @@ from pyserini_xqg.train.resume import (
     run_trainer,
 )
 from pyserini_xqg.train.retriever_settings import RetrieverSettings
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 #: By the column of ``scores.csv``, the trainer's name.
 _SCORES = {
@@ -130,7 +126,7 @@ def train_retriever(
                 best = SentenceTransformer(state.best_model_checkpoint, device="cpu")
                 model.load_state_dict(best.state_dict())
             save_model(model, folder.partial, settings)
-        _write_scores(state.log_history, folder.partial / "scores.csv")
+        write_history(state.log_history, _SCORES, folder.partial / "scores.csv")
         folder.finish(manifest, keep_log=False)
     return manifest
 
@@ -144,18 +140,6 @@ def _folder(output: str | Path, overwrite: bool) -> Iterator[tuple[OutputFolder 
     else:
         path = Path(output)
         yield None, path.with_name(path.name + ".partial") / "work"
-
-
-def _write_scores(history: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """A CSV of the loss at each step, with the dev scores where there was an evaluation."""
-    by_step: dict[int, dict[str, Any]] = {}
-    for entry in history:
-        row = by_step.setdefault(entry["step"], {"step": entry["step"]})
-        row |= {column: entry[name] for column, name in _SCORES.items() if name in entry}
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["step", *_SCORES])
-        writer.writeheader()
-        writer.writerows(by_step.values())
 
 
 _BLOCK = 1024

@@ -23,7 +23,6 @@ from pyserini_xqg.encoder.loading import (
     load_tokenizer,
 )
 from pyserini_xqg.encoder.spec import EncoderSpec
-from pyserini_xqg.evaluate.resource.gains import fertility
 from pyserini_xqg.train.examples import Text, read_texts
 from pyserini_xqg.train.extension import INITIAL, New, new_pieces
 from pyserini_xqg.train.progress import quiet
@@ -202,6 +201,8 @@ def _known(lengths: list[int], texts: Sequence[str]) -> list[int]:
 
 def _counts(tokenizer: Any, texts: Sequence[Text]) -> dict[str, dict[str, float | None]]:
     """Tokens a word and a character, and the part of them that is unknown, by language."""
+    from pyserini_xqg.evaluate.resource.gains import fertility
+
     by_language: dict[str, list[Topic]] = {}
     for text in texts:
         by_language.setdefault(text.language, []).append(Topic("", text.text, text.language))

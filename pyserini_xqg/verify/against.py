@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
+from pyserini_xqg.index.build import corpus_centres
 from pyserini_xqg.index.export import FORMS
 from pyserini_xqg.index.flat import open_index
+from pyserini_xqg.index.fused import Fused
+from pyserini_xqg.index.maps_file import load_maps
 from pyserini_xqg.index.self_check import line, self_check
+from pyserini_xqg.index.settings import Fusion
+from pyserini_xqg.store.store import Store
 from pyserini_xqg.verify.check import (
     ERROR,
     OK,
@@ -23,13 +29,6 @@ from pyserini_xqg.verify.check import (
     Verdict,
     check,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.index.fused import Fused
-    from pyserini_xqg.store.store import Store
-
 
 #: Of the vector's norm: what two machines may differ by.
 TOLERANCE = 1e-5
@@ -76,11 +75,6 @@ def fused_again(path: Path, manifest: Mapping[str, Any], store: Store) -> Fused:
     XqgError
         If it cannot be this store.
     """
-    from pyserini_xqg.index.build import corpus_centres
-    from pyserini_xqg.index.fused import Fused
-    from pyserini_xqg.index.maps_file import load_maps
-    from pyserini_xqg.index.settings import Fusion
-
     if (store.passages, store.dimension) != (manifest["passages"], manifest["dimension"]):
         raise XqgError(
             f"the store has {store.passages} passages of dimension {store.dimension}; give the "

@@ -9,19 +9,17 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.encoder.encoder import Encoder
-    from pyserini_xqg.encoder.spec import EncoderSpec
-    from pyserini_xqg.store.store import Store
-
+from pyserini_xqg.collection.places import find_duplicates
+from pyserini_xqg.encoder.encoder import Encoder
+from pyserini_xqg.encoder.probes import check_probes
+from pyserini_xqg.encoder.spec import EncoderSpec
+from pyserini_xqg.store.store import Store
 
 OK, WARNING, ERROR, SKIPPED = "ok", "warning", "ERROR", "skipped"
 #: Rows, files or docids named in one line.
@@ -90,9 +88,6 @@ class Settings:
 
     def load(self, values: Mapping[str, Any], where: str) -> Encoder:
         """The encoder that a manifest records, loaded once."""
-        from pyserini_xqg.encoder.encoder import Encoder
-        from pyserini_xqg.encoder.spec import EncoderSpec
-
         spec = EncoderSpec.from_dict(values, where).at(self.encoder)
         if spec not in self._loaded:
             self._loaded[spec] = Encoder(
@@ -118,8 +113,6 @@ def check_docids(path: Path) -> Check:
     """Docids that are there twice, empty or hold white space, from a table on disk."""
 
     def look() -> Verdict:
-        from pyserini_xqg.collection.docids import find_duplicates
-
         bad = Findings(str(line) for line, docid in _docids(path) if docid.split() != [docid])
         if bad:
             return ERROR, f"empty or with white space in line {bad}"
@@ -138,8 +131,6 @@ def check_encoder(path: Path, manifest: Mapping[str, Any], settings: Settings) -
     """Whether the encoder gives the recorded vectors of the probes again."""
 
     def look() -> Verdict:
-        from pyserini_xqg.encoder.probes import check_probes
-
         if not settings.probe:
             return SKIPPED, "--no-encoder"
         probes = manifest["probes"]

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.files import digest_of
+from pyserini_xqg.base.output import log_line
 from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.index.export import FORMS, VECTORS, read_parts
 from pyserini_xqg.index.flat import block_rows, flat_header, open_index, read_flat
@@ -34,9 +36,6 @@ from pyserini_xqg.verify.check import (
     count_docids,
 )
 from pyserini_xqg.verify.lucene import verify_bm25, verify_dense
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def verify_index(path: Path, settings: Settings) -> Iterator[Check]:
@@ -138,8 +137,6 @@ def _counts(path: Path, manifest: Mapping[str, Any]) -> Verdict:
 def _checksums(path: Path, manifest: Mapping[str, Any]) -> Verdict:
     """Make the log of blocks again, whose checksum a flat index keeps."""
     import hashlib
-
-    from pyserini_xqg.base.output import log_line
 
     if "digest" not in manifest:
         return SKIPPED, f"type {manifest['type']} has none; --store compares the vectors"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyserini_xqg.base.errors import reason_of
 from pyserini_xqg.index.lucene import FLAT, LuceneVectors
+from pyserini_xqg.index.recall import Sample, measure
+from pyserini_xqg.store.store import Store
 from pyserini_xqg.verify.against import check_queries, fused_again
 from pyserini_xqg.verify.check import (
     ERROR,
@@ -20,9 +22,6 @@ from pyserini_xqg.verify.check import (
     check_docids,
     check_encoder,
 )
-
-if TYPE_CHECKING:
-    from pyserini_xqg.store.store import Store
 
 
 def verify_bm25(path: Path, manifest: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
@@ -42,8 +41,6 @@ def verify_dense(path: Path, manifest: Mapping[str, Any], settings: Settings) ->
 
 def _finds(path: Path, manifest: Mapping[str, Any], store: Store) -> Verdict:
     """Whether an index finds what the store says, as it does not give its vectors."""
-    from pyserini_xqg.index.recall import Sample, measure
-
     fused, sample = fused_again(path, manifest, store), Sample(store.passages)
     for docids, vectors in fused.blocks("reading a sample"):
         sample.add(docids, vectors)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pyserini_xqg.collection.docids import Duplicate, find_duplicates
+from pyserini_xqg.collection.places import Duplicate, find_duplicates
 
 
 def test_duplicates_within_and_across_files(tmp_path):

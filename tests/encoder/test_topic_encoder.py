@@ -21,7 +21,7 @@ from pyserini_xqg.encoder.spec import EncoderSpec
 from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.encoder.vector_cache import identity
 from pyserini_xqg.index.build import build_index
-from pyserini_xqg.index.query_side import open_encoder
+from pyserini_xqg.index.dense import open_encoder
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.store import Store
 

@@ -5,7 +5,7 @@ from generate_models import QUESTION_WORDS, make_tokenizer
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.records import Passage
-from pyserini_xqg.generate.trimming import kept_tokens, names_in
+from pyserini_xqg.generate.decoding import kept_tokens, names_in
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError
@@ -42,10 +44,6 @@ from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import distinct_measures
 from pyserini_xqg.index.manifest import read_built
 from pyserini_xqg.index.settings import FALLBACK, Fusion, add_fusion_options, fusion_from
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 #: Said of controls of a smoothed fusion.
 MOVED = (

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import sqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.store.rows import read_docids, take_counts
-
-if TYPE_CHECKING:
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 #: Standard errors that two shares are apart when that is no chance (two-sided, 95 %).
 _APART = 1.96

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.files import input_file, read_lines
@@ -25,12 +25,7 @@ from pyserini_xqg.evaluate.trec.measures import file_name
 from pyserini_xqg.index.settings import Fusion
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.rows import read_docids, take_rows
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.store.store import Store
-
+from pyserini_xqg.store.store import Store
 
 #: Chunks of `BLOCK` rows that are shuffled together; below twice as many are in memory.
 CHUNKS = 8

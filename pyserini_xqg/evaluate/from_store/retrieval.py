@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.runs import Hit
 from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.probes import check_probes
+from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.index.folds import FOLDS, folds_of
 from pyserini_xqg.index.maps import Maps
 from pyserini_xqg.index.max_sim import MAX_SIM, BestOfBlock
 from pyserini_xqg.index.settings import FALLBACK, Fusion
 from pyserini_xqg.store.block import Block
 from pyserini_xqg.store.rows import docids_of
+from pyserini_xqg.store.store import Store
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
-    from pyserini_xqg.store.store import Store
-
-    Vectors = NDArray[np.float32]
+Vectors = NDArray[np.float32]
 
 Name = TypeVar("Name")
 #: The languages whose queries are folded in for topics in a given language.
@@ -93,9 +91,6 @@ def open_encoder(
     XqgError
         If it cannot be loaded, or is not the one that the store was encoded with.
     """
-    from pyserini_xqg.encoder.probes import check_probes
-    from pyserini_xqg.encoder.topic_encoder import TopicEncoder
-
     topics = TopicEncoder(
         store.encoder.at(encoder), device=device, trust_remote_code=trust_remote_code
     )

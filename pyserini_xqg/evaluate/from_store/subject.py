@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.collection.judged import Collection
@@ -23,14 +26,10 @@ from pyserini_xqg.evaluate.from_store.retrieval import (
 from pyserini_xqg.evaluate.report.publish import add_output_options
 from pyserini_xqg.evaluate.report.sections import Cell, Table
 from pyserini_xqg.evaluate.trec.measures import parse_measures, score_by_topic
+from pyserini_xqg.index.build import corpus_centres
+from pyserini_xqg.index.maps import Maps
 from pyserini_xqg.index.max_sim import MAX_SIM
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pyserini_xqg.index.maps import Maps
-    from pyserini_xqg.store.store import Store
+from pyserini_xqg.store.store import Store
 
 ByTopic = Mapping[str, float]
 #: Hits for measures without a cutoff of their own; as deep as Pyserini searches.
@@ -201,8 +200,6 @@ def subjects_from(
     XqgError
         For languages that the store or the topics lack, and an encoder that is not the store's.
     """
-    from pyserini_xqg.index.build import corpus_centres
-
     if args.draws < 1:
         raise XqgError(f"--draws {args.draws}: expected at least 1")
     languages = store.choose(args.languages)
