@@ -35,10 +35,13 @@ from pyserini_xqg.generate.corpus import ROWS, check_file_name, hand_over, pack
 
 #: ISO 639-3 codes, by which uroman knows languages, of those that are not written in Latin letters.
 CODES = {
-    "am": "amh", "ar": "ara", "bg": "bul", "bn": "ben", "el": "ell", "fa": "fas", "gu": "guj",
-    "he": "heb", "hi": "hin", "ja": "jpn", "km": "khm", "kn": "kan", "ko": "kor", "ml": "mal",
-    "mr": "mar", "my": "mya", "ne": "nep", "pa": "pan", "ps": "pus", "ru": "rus", "sr": "srp",
-    "ta": "tam", "te": "tel", "th": "tha", "uk": "ukr", "ur": "urd", "zh": "zho",
+    "am": "amh", "ar": "ara", "as": "asm", "awa": "awa", "bg": "bul", "bgc": "bgc", "bho": "bho",
+    "bn": "ben", "bo": "bod", "brx": "brx", "el": "ell", "fa": "fas", "gbm": "gbm", "gom": "gom",
+    "gu": "guj", "he": "heb", "hi": "hin", "hne": "hne", "hoj": "hoj", "ja": "jpn", "km": "khm",
+    "kn": "kan", "ko": "kor", "mai": "mai", "ml": "mal", "mni": "mni", "mr": "mar", "mup": "mup",
+    "mwr": "mwr", "my": "mya", "ne": "nep", "or": "ori", "pa": "pan", "ps": "pus", "ru": "rus",
+    "sa": "san", "sat": "sat", "sr": "srp", "ta": "tam", "te": "tel", "th": "tha", "uk": "ukr",
+    "ur": "urd", "zh": "zho",
 }  # fmt: skip
 
 _COUNTS = "counts"
