@@ -197,13 +197,14 @@ def _about_tokens(factors: Sequence[Factor]) -> list[str]:
 def _scatter(gains: Mapping[str, Gain], factor: Factor, number: int) -> Plot:
     def draw(axes: Axes) -> None:
         axes.axhline(0, color="#999999", linewidth=0.8)
-        for name, gain in gains.items():
-            value = factor.values[name]
-            if value is None:
-                continue
+        values = {name: value for name in gains if (value := factor.values[name]) is not None}
+        for number, (name, value) in enumerate(sorted(values.items(), key=lambda each: each[1])):
+            gain = gains[name]
             ends = [[gain.gain - gain.low], [gain.high - gain.gain]]
             axes.errorbar([value], [gain.gain], ends, fmt="o", color="#0072B2", elinewidth=0.8)
-            axes.annotate(name, (value, gain.gain), (5, 3), textcoords="offset points")
+            # Above and below in turn: names of neighbours would lie on each other.
+            end, place = ((gain.low, (0, -10)), (gain.high, (0, 4)))[number % 2]
+            axes.annotate(name, (value, end), place, textcoords="offset points", ha="center")
         if factor.title == BASELINE:
             _draw_even_share(axes, gains)
         if factor.is_size:
