@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pyserini_xqg.collection.shards import BLOCK
 from pyserini_xqg.store.block import Block, check_finite, check_vectors
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def encode_blocks(
     XqgError
         If a vector is not finite.
     """
-    from pyserini_xqg.collection.shards import BLOCK
     from pyserini_xqg.store.sample import draw
 
     first = start + done * BLOCK
@@ -60,8 +60,6 @@ def encode_blocks(
 def _encoded_passages(
     join: Join, encoder: Encoder, fields: Sequence[str], start: int, stop: int
 ) -> Passages:
-    from pyserini_xqg.collection.shards import BLOCK
-
     for row in range(start, stop, BLOCK):
         passages = list(join.read_passages(row, min(row + BLOCK, stop)))
         docids = [passage.docid for passage in passages]

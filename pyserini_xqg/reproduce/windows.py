@@ -18,6 +18,7 @@ from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import written_whole
 from pyserini_xqg.collection.join import Join
 from pyserini_xqg.collection.records import Passage
+from pyserini_xqg.collection.shards import BLOCK
 
 DELIMITER = "#"
 
@@ -39,8 +40,6 @@ def windows(passage: Passage, number: int) -> Iterator[Passage]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    from pyserini_xqg.collection.shards import BLOCK
-
     parser = Parser(
         prog="python -m pyserini_xqg.reproduce.windows",
         description=__doc__,

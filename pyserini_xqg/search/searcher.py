@@ -13,8 +13,10 @@ from pyserini_xqg.base.errors import XqgError
 from pyserini_xqg.base.progress import Progress
 from pyserini_xqg.collection.runs import Hit
 from pyserini_xqg.collection.topics import Topic
+from pyserini_xqg.encoder.probes import check_probes
 from pyserini_xqg.encoder.topic_encoder import TopicEncoder
 from pyserini_xqg.index.bm25_text import is_bm25, open_bm25
+from pyserini_xqg.index.dense import open_encoder
 from pyserini_xqg.index.effort import Effort
 from pyserini_xqg.index.hits import Index
 from pyserini_xqg.index.manifest import read_manifest
@@ -162,9 +164,6 @@ def open_searcher(
         opened = open_bm25(paths[0])
         opened.tune(effort)
         return Searcher(opened, None, **about)
-    from pyserini_xqg.encoder.probes import check_probes
-    from pyserini_xqg.index.dense import open_encoder
-
     shards = open_shards(paths, processes=processes, effort=effort)
     query_side = open_encoder(
         paths[0], encoder, device, keep=keep, trust_remote_code=trust_remote_code

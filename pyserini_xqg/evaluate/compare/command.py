@@ -31,6 +31,7 @@ from pyserini_xqg.evaluate.from_store.coverage import coverage_note, with_caveat
 from pyserini_xqg.evaluate.report.publish import add_output_options, publish
 from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import distinct_measures
+from pyserini_xqg.store.store import Store
 
 #: The default of ``--primary``.
 PRIMARY = "RR@10"
@@ -144,8 +145,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise XqgError("--embeddings tells relevant passages from others by --qrels: give it, too")
     if not args.qrels and not args.scores:
         raise XqgError("runs need --qrels; only --scores do without")
-    from pyserini_xqg.store.store import Store
-
     collection, systems = (_scored if args.scores else _ranked)(args)
     baseline, *others = systems
     sections = compare(

@@ -44,6 +44,7 @@ from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import distinct_measures
 from pyserini_xqg.index.manifest import read_built
 from pyserini_xqg.index.settings import FALLBACK, Fusion, add_fusion_options, fusion_from
+from pyserini_xqg.store.store import Store
 
 #: Said of controls of a smoothed fusion.
 MOVED = (
@@ -184,8 +185,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         fusion, with_routed, languages = read_built(args.index)
         args.centre, args.languages = fusion.centre, args.languages or languages
-
-    from pyserini_xqg.store.store import Store
 
     store = Store(args.embeddings)
     neighbours, neighbour = next_rows(store.passages), "the next passage of the store"

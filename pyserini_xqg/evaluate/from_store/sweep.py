@@ -41,6 +41,7 @@ from pyserini_xqg.evaluate.report.sections import Section
 from pyserini_xqg.evaluate.trec.measures import parse_measures
 from pyserini_xqg.fusion import METHODS
 from pyserini_xqg.index.max_sim import MAX_SIM
+from pyserini_xqg.store.store import Store
 
 #: From small ones for `paper`, which sums, to large ones for `mean`.
 ALPHAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -144,8 +145,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--num-queries", nargs="+", type=int, default=[], help="a curve over random subsets")
     args = parser.parse_args(argv)
     parse_measures([args.measure])
-
-    from pyserini_xqg.store.store import Store
 
     dev, test = subjects_from(args, Store(args.embeddings), split(args))
     settings = grid(
