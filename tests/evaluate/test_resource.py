@@ -257,7 +257,8 @@ def test_plots_show_and_name_every_language(files):
         plot.draw(axes)
         assert {text.get_text() for text in axes.texts} == {"bn", "ja", "ru", "uk"}
     assert axes.get_xlabel() == "baseline score, %"
-    assert {text.xy for text in axes.texts} == {(0, 50), (50, -50), (25, 25), (100, -25)}
+    # By baseline, at the lower and the upper end of the intervals in turn.
+    assert {text.xy for text in axes.texts} == {(0, 0), (25, 75), (50, -100), (100, 0)}
 
 
 def test_a_page_is_written(files, tmp_path, capsys):
