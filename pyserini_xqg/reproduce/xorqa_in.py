@@ -1,7 +1,7 @@
 """XorQA-IN's files (IndicGenBench; Singh et al., ACL 2024), as they are, as a retrieval collection.
 
 English Wikipedia passages are the corpus, those that answer XOR-TyDi's questions. The questions are
-there in 28 languages of India: asked in Bengali and Telugu, translated by people into the others.
+there in 28 languages of India: asked in Bengali or Telugu, translated by people into the others.
 Nearly every passage has one question, so that its own question cannot be both. The questions of the
 dev files are generated queries, those of the train and the test files dev and test topics: they ask
 for passages that have no queries.
