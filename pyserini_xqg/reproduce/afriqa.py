@@ -17,7 +17,7 @@ from pyserini_xqg.base.commands import Parser
 from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.base.files import read_lines
 from pyserini_xqg.collection.records import parse_json
-from pyserini_xqg.reproduce.question_answering import Asked, one_line, write_collection
+from pyserini_xqg.reproduce.question_answering import Asked, one_line, parted, write_collection
 
 #: ISO 639-3 codes in the files' names, and what we call the languages.
 LANGUAGES = {"bem": "bem", "fon": "fon", "hau": "ha", "ibo": "ig", "kin": "rw", "swa": "sw",
@@ -89,18 +89,16 @@ def make_collection(source: Path, output: Path, passages: str = "en") -> None:
     for docid, language, question in training:
         if (docid, question) not in asked:
             queries.setdefault(docid, {}).setdefault(language, []).append(question)
+    parts = parted(topics["test"], queries)
     write_collection(
         output,
         corpus,
         {row["docid"]: queries.get(row["docid"], {}) for row in corpus},
         topics,
-        {
-            "test.with-queries": [each for each in topics["test"] if each.docid in queries],
-            "test.without-queries": [each for each in topics["test"] if each.docid not in queries],
-        },
+        parts,
         language=passages,
     )
-    alone = sum(topic.docid not in queries for topic in topics["test"])
+    alone = len(parts["test.without-queries"])
     print(
         f"{output}: {len(corpus)} passages, {len(queries)} with queries; topics: "
         f"{len(topics['dev'])} dev, {len(topics['test'])} test, {alone} of these on passages "

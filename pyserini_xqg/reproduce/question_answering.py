@@ -7,7 +7,7 @@ is the relevant one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,6 +110,14 @@ def write_collection(
                 for docid in (relevant or {}).get(asked.qid, [asked.docid])
             )
     work.rename(output)
+
+
+def parted(asked: Sequence[Asked], covered: Container[str]) -> dict[str, list[Asked]]:
+    """The test topics by whether their passage has queries, as `parts` of `write_collection`."""
+    return {
+        "test.with-queries": [each for each in asked if each.docid in covered],
+        "test.without-queries": [each for each in asked if each.docid not in covered],
+    }
 
 
 def read_squad(path: Path, expected: str) -> Any:

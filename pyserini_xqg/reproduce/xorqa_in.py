@@ -19,6 +19,7 @@ from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.reproduce.question_answering import (
     Asked,
     one_line,
+    parted,
     read_examples,
     write_collection,
 )
@@ -79,18 +80,16 @@ def make_collection(source: Path, output: Path, distractors: Path | None = None)
     for docid, of in queries.items():
         for code, questions in of.items():
             of[code] = [each for each in questions if (docid, each) not in asked]
+    parts = parted(topics["test"], queries)
     write_collection(
         output,
         corpus,
         {row["docid"]: queries.get(row["docid"], {}) for row in corpus},
         topics,
-        {
-            "test.with-queries": [each for each in topics["test"] if each.docid in queries],
-            "test.without-queries": [each for each in topics["test"] if each.docid not in queries],
-        },
+        parts,
         distractors=distractors,
     )
-    alone = sum(topic.docid not in queries for topic in topics["test"])
+    alone = len(parts["test.without-queries"])
     print(
         f"{output}: {len(corpus)} passages, {len(queries)} with queries; topics: "
         f"{len(topics['dev'])} dev, {len(topics['test'])} test, {alone} of these on passages "

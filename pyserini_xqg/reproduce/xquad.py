@@ -19,6 +19,7 @@ from pyserini_xqg.base.errors import XqgError, run_command
 from pyserini_xqg.reproduce.question_answering import (
     Asked,
     one_line,
+    parted,
     read_examples,
     read_squad,
     write_collection,
@@ -186,12 +187,7 @@ def make_collection(
             for p in paragraphs
         },
         topics,
-        {
-            "test.with-queries": [asked for asked in topics["test"] if asked.docid in covered],
-            "test.without-queries": [a for a in topics["test"] if a.docid not in covered],
-        }
-        if len(covered) < len(paragraphs)
-        else {},
+        parted(topics["test"], covered) if len(covered) < len(paragraphs) else {},
         language=passages,
         distractors=distractors,
     )
