@@ -25,9 +25,7 @@ def fold_of(docid: str) -> int:
 
 def folds_of(docids: Iterable[str]) -> NDArray[np.int64]:
     """The folds of passages, shape ``(n,)``."""
-    crc = zlib.crc32
-    hashes = (crc(docid.encode("utf-8", "surrogateescape")) for docid in docids)
-    return np.fromiter(hashes, np.int64) % FOLDS
+    return _folds(docid.encode("utf-8", "surrogateescape") for docid in docids)
 
 
 def folds_in(store: Store) -> NDArray[np.uint8]:
@@ -35,9 +33,12 @@ def folds_in(store: Store) -> NDArray[np.uint8]:
     found = []
     for path in store.paths:
         with open(path / "docid", "rb") as docids:
-            hashes = (zlib.crc32(line[:-1]) for line in docids)
-            found.append((np.fromiter(hashes, np.int64) % FOLDS).astype(np.uint8))
+            found.append(_folds(line[:-1] for line in docids).astype(np.uint8))
     return np.concatenate(found)
+
+
+def _folds(docids: Iterable[bytes]) -> NDArray[np.int64]:
+    return np.fromiter(map(zlib.crc32, docids), np.int64) % FOLDS
 
 
 def folds_at(store: Store, rows: NDArray[np.int64]) -> NDArray[np.int64]:

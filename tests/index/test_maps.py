@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from made_stores import random_shards, write_store
@@ -11,7 +13,7 @@ from pyserini_xqg.fusion import fuse
 from pyserini_xqg.index.__main__ import main
 from pyserini_xqg.index.build import build_index, build_routed
 from pyserini_xqg.index.flat import FlatIndexWriter
-from pyserini_xqg.index.folds import FOLDS, fold_of, folds_of
+from pyserini_xqg.index.folds import FOLDS, fold_of, folds_in, folds_of
 from pyserini_xqg.index.manifest import read_manifest
 from pyserini_xqg.index.map_sums import MapSums
 from pyserini_xqg.index.maps import fit_maps
@@ -62,6 +64,15 @@ def test_a_fold_is_the_same_everywhere():
     counted = np.bincount(folds_of(docids(10_000)), minlength=FOLDS)
     assert counted.min() > 900
     assert counted.max() < 1100
+
+
+def test_folds_of_a_whole_store_are_those_of_its_docids(tmp_path):
+    named = [["p0", "লন্ডন"], ["007"]]
+    for shard, of in zip("ab", named, strict=True):
+        (tmp_path / shard).mkdir()
+        (tmp_path / shard / "docid").write_text("".join(f"{docid}\n" for docid in of), "utf-8")
+    store = SimpleNamespace(paths=[tmp_path / "a", tmp_path / "b"])
+    assert folds_in(store).tolist() == [1, 7, 8]
 
 
 def test_the_ridge_by_hand():
